@@ -1,0 +1,12 @@
+//! `hookswitch plugin`
+
+use std::process::ExitCode;
+
+/// Arguments of `hookswitch plugin`.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Runs the command.
+pub async fn execute(_args: Args) -> anyhow::Result<ExitCode> {
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,228 @@
+//! Configuration: `routes.toml` as meant.
+//!
+//! [`load`] reads the file, resolves secrets, compiles filters, templates and verification schemes, and
+//! reports every problem at once with its place. What it returns is complete: nobody further down
+//! parses text or looks at the environment. It opens no socket and loads no component.
+
+pub mod diagnostic;
+pub mod read;
+pub mod resolve;
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::plugin::PluginSpec;
+use crate::retry::RetryPolicy;
+use crate::route::Filter;
+use crate::secret::Secret;
+use crate::template::Template;
+use crate::verify::Verifier;
+
+pub use diagnostic::{Diagnostic, Diagnostics};
+pub use resolve::load;
+
+/// A whole, valid configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file it was read from.
+    pub file: PathBuf,
+    /// Listeners and their limits.
+    pub server: Server,
+    /// The journal.
+    pub storage: Storage,
+    /// Where webhooks come in, in the order of the file.
+    pub sources: Vec<Source>,
+    /// Plugins, in the order of the file.
+    pub plugins: Vec<Plugin>,
+    /// Sinks, in the order of the file.
+    pub sinks: Vec<Sink>,
+    /// Routes, in the order of the file.
+    pub routes: Vec<Route>,
+}
+
+/// `[server]`. Changes of the addresses need a restart; a reload says so.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Server {
+    /// Where webhooks come in.
+    pub listen: SocketAddr,
+    /// Health, metrics and API; `None` switches it off.
+    pub admin: Option<SocketAddr>,
+    /// TLS on `listen`.
+    pub tls: Option<Tls>,
+    /// Time for a request's headers to arrive; then 408 and the connection is closed.
+    pub header_timeout: Duration,
+    /// Time for a request's body to arrive; then 408 and the connection is closed.
+    pub body_timeout: Duration,
+    /// Bytes of a request's head; then 431.
+    pub header_bytes_max: usize,
+    /// Connections at a time; further ones wait to be accepted.
+    pub connections_max: usize,
+    /// How long running requests and deliveries may go on after SIGTERM.
+    pub drain: Duration,
+}
+
+/// `[server] tls`. The files are read again when they change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// PEM certificate chain.
+    pub cert: PathBuf,
+    /// PEM private key.
+    pub key: PathBuf,
+    /// PEM certificates that a client's must be signed by; `None` asks for no client certificate.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// `[storage]`. Changes need a restart; a reload says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Storage {
+    /// The journal's folder.
+    pub path: PathBuf,
+    /// How long finished events, their attempts and bodies are kept.
+    pub retain: Duration,
+    /// How long dead letters are kept.
+    pub retain_dead_letters: Duration,
+    /// Size of the journal at which new events get 503.
+    pub size_bytes_max: u64,
+    /// Free space on the disk below which new events get 503.
+    pub free_bytes_min: u64,
+    /// How long a provider's event id is remembered.
+    pub dedupe_window: Duration,
+    /// How many of them at most; the oldest are forgotten first.
+    pub dedupe_ids_max: usize,
+}
+
+/// `[sources.NAME]`
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The exact path of its requests.
+    pub path: String,
+    /// The preset's name, or `custom`.
+    pub provider: Arc<str>,
+    /// Proves that a request is authentic, and finds its event id and type.
+    pub verifier: Arc<Verifier>,
+    /// Bytes of a body; then 413.
+    pub body_bytes_max: usize,
+    /// Media types that are accepted, lower-case, without parameters; empty accepts all. Others get 415.
+    pub content_types: Vec<String>,
+    /// Events that may wait for their 2xx at a time; then 503. Bounds what one source can take of the memory.
+    pub in_flight_max: usize,
+    /// Status of a stored event's answer, 200 to 299.
+    pub ok_status: u16,
+    /// Status of the answer to a request that is not authentic, 400 to 499.
+    pub reject_status: u16,
+    /// False switches deduplication off.
+    pub dedupe: bool,
+}
+
+/// `[plugins.NAME]`
+#[derive(Clone, Debug)]
+pub struct Plugin {
+    /// What the plugin host needs.
+    pub spec: PluginSpec,
+    /// Where `component` stands in the file, for errors that loading it brings.
+    pub component_span: Range<usize>,
+}
+
+/// `[sinks.NAME]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sink {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Where it goes.
+    pub kind: SinkKind,
+    /// When a failed delivery is tried again.
+    pub retry: RetryPolicy,
+    /// Attempts at a time.
+    pub concurrency: usize,
+    /// Time for one attempt.
+    pub timeout: Duration,
+    /// Deliveries that wait in memory; further ones wait in the journal.
+    pub queue_max: usize,
+    /// How long a configuration error pauses the sink before the next try.
+    pub pause: Duration,
+}
+
+/// The kinds of sink.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SinkKind {
+    /// `type = "kafka"`
+    Kafka(Kafka),
+    /// `type = "rabbitmq"`
+    RabbitMq(RabbitMq),
+    /// `type = "http"`
+    Http(Http),
+    /// `type = "file"`
+    File(File),
+}
+
+/// A Kafka topic.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kafka {
+    /// `host:port` of some brokers.
+    pub brokers: Vec<String>,
+    /// Topic; may use the message's `{type}`, `{source}`, `{provider}`.
+    pub topic: Template,
+    /// Further librdkafka settings; values may be `env:` or `file:` references, hence secrets.
+    pub options: Vec<(String, Secret)>,
+}
+
+/// A RabbitMQ exchange.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RabbitMq {
+    /// `amqp://` or `amqps://`, with credentials.
+    pub url: Secret,
+    /// Exchange; empty is the default exchange, where the routing key names a queue.
+    pub exchange: String,
+    /// Routing key; may use `{type}`, `{source}`, `{provider}`, `{key}`, `{json:/pointer}`.
+    pub routing_key: Template,
+    /// Whether a full queue or unroutable message must count as a failure. Always true today.
+    pub persistent: bool,
+}
+
+/// An HTTP endpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Http {
+    /// Where to POST; `https` or `http`.
+    pub url: http::Uri,
+    /// `POST` or `PUT`.
+    pub method: http::Method,
+    /// Headers to send with each request; values may be secrets.
+    pub headers: Vec<(String, Secret)>,
+    /// Sign requests as Standard Webhooks does, with each of these secrets (`whsec_...`).
+    pub sign: Vec<Secret>,
+    /// Private addresses that may be connected to although they are not public.
+    pub allow_private: Vec<ipnet::IpNet>,
+}
+
+/// A file of JSON lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Path of the current file; older ones get a number appended.
+    pub path: PathBuf,
+    /// Size at which it is rotated.
+    pub rotate_bytes: u64,
+    /// Older files that are kept.
+    pub keep: usize,
+}
+
+/// `[[routes]]`
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Sources.
+    pub from: Vec<Arc<str>>,
+    /// Filter; `None` takes all.
+    pub when: Option<Arc<Filter>>,
+    /// Plugins, in order.
+    pub plugins: Vec<Arc<str>>,
+    /// Sinks.
+    pub to: Vec<Arc<str>>,
+    /// Order and partition key.
+    pub key: Option<Template>,
+}

@@ -1,0 +1,40 @@
+//! Hookswitch: a webhook router with WebAssembly plugins.
+//!
+//! The modules are declared in the order an event travels:
+//!
+//! ```text
+//! socket -> ingress (limits) -> source (by path) -> verify -> journal.append (fsync; only now 2xx)
+//!        -> dispatch -> route match -> plugin chain -> sink.deliver -> settle
+//!                                        |reject       |transient: park, retry with backoff
+//!                                        +--> dead letter <--permanent, or attempts/age spent
+//! ```
+//!
+//! Imports go down this list only. `ARCHITECTURE.md` says what each module may know.
+
+pub mod cli;
+pub mod config;
+
+pub mod event;
+pub mod secret;
+
+pub mod ingress;
+pub mod provider;
+pub mod verify;
+
+pub mod journal;
+
+pub mod dispatch;
+pub mod route;
+pub mod template;
+
+pub mod plugin;
+
+pub mod retry;
+pub mod sink;
+
+pub mod admin;
+pub mod generation;
+pub mod metrics;
+pub mod reload;
+pub mod shutdown;
+pub mod server;

@@ -1,0 +1,2 @@
+//! Plugin part: engine.
+pub struct Engine;

@@ -1,0 +1,1 @@
+//! Server: the parts put together.

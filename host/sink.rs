@@ -1,0 +1,132 @@
+//! Sinks: where messages go.
+//!
+//! A sink tries one delivery once and says how it went; retries, order, parking and dead letters are
+//! [`worker`]'s. A sink never drops, never retries on its own beyond its client library, and answers
+//! `Ok` only if the other side confirmed.
+
+pub mod file;
+pub mod http;
+pub mod kafka;
+pub mod lane;
+pub mod rabbitmq;
+pub mod worker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::event::{EventId, Message};
+use crate::journal::Seq;
+
+/// Where a delivery comes from, for the headers that go out with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The event.
+    pub event_id: EventId,
+    /// Source name.
+    pub source: Arc<str>,
+    /// Provider name.
+    pub provider: Arc<str>,
+    /// The provider's event id.
+    pub provider_event_id: Option<String>,
+    /// Milliseconds since the Unix epoch.
+    pub received_at_ms: u64,
+}
+
+/// One message for one sink.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The event's place in the journal.
+    pub seq: Seq,
+    /// Number within the event.
+    pub ordinal: u32,
+    /// Route that chose the sink.
+    pub route: Arc<str>,
+    /// The sink's name.
+    pub sink: Arc<str>,
+    /// Its event.
+    pub origin: Arc<Origin>,
+    /// Stable over retries and replays, for consumers that deduplicate: the event id, and for further
+    /// messages of one event to the same sink the event id, a full stop and a number from 2.
+    pub message_id: String,
+    /// Order and partition key.
+    pub key: Option<String>,
+    /// `name@sha256` of each plugin that had a part in it, space separated.
+    pub plugins: Arc<str>,
+    /// What to send.
+    pub message: Message,
+    /// Attempts made so far.
+    pub attempts: u32,
+    /// When the delivery was planned, milliseconds since the Unix epoch.
+    pub created_at_ms: u64,
+    /// True once a pending record of it is in the journal.
+    pub recorded: bool,
+}
+
+/// What a sink says of a confirmed delivery: `201`, `ack`, `partition 3 offset 17`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The other side's answer in a word.
+    pub code: String,
+}
+
+/// How to go on after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// May pass by itself: retry with backoff.
+    Transient,
+    /// Needs an operator: pause the sink, count no attempt.
+    Configuration,
+    /// Will never work for this message: dead letter.
+    Permanent,
+}
+
+impl Class {
+    /// The word for it in records and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Transient => "transient",
+            Self::Configuration => "configuration",
+            Self::Permanent => "permanent",
+        }
+    }
+}
+
+/// A delivery that was not confirmed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{detail} ({code})")]
+pub struct SinkError {
+    /// How to go on.
+    pub class: Class,
+    /// Stable code: `http_503`, `timeout`, `unroutable`, `message_too_large`.
+    pub code: String,
+    /// What happened, for a person; holds no secret.
+    pub detail: String,
+    /// The earliest next attempt that the other side asked for.
+    pub retry_after: Option<Duration>,
+}
+
+impl SinkError {
+    /// An error of this class.
+    pub fn new(class: Class, code: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self {
+            class,
+            code: code.into(),
+            detail: detail.into(),
+            retry_after: None,
+        }
+    }
+}
+
+/// One destination.
+#[async_trait]
+pub trait Sink: Send + Sync + 'static {
+    /// Tries once. Safe to call concurrently, and safe to cancel: a cancelled attempt counts as unknown
+    /// and is sent again with the same id.
+    async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, SinkError>;
+
+    /// Flushes and disconnects. Called once, after the last `deliver` ended.
+    async fn close(&self);
+}
