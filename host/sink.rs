@@ -4,11 +4,15 @@
 //! [`worker`]'s. A sink never drops, never retries on its own beyond its client library, and answers
 //! `Ok` only if the other side confirmed.
 
+mod envelope;
 pub mod file;
 pub mod http;
 pub mod kafka;
 pub mod lane;
+pub mod open;
 pub mod rabbitmq;
+#[cfg(test)]
+mod testing;
 pub mod worker;
 
 use std::sync::Arc;
