@@ -26,6 +26,7 @@ pub(super) fn delivery(message_id: &str, body: &[u8]) -> Delivery {
         }),
         message_id: message_id.to_owned(),
         key: Some("subject-1".to_owned()),
+        order: None,
         plugins: Arc::from(""),
         message: Message {
             sink: None,
@@ -38,6 +39,5 @@ pub(super) fn delivery(message_id: &str, body: &[u8]) -> Delivery {
         },
         attempts: 0,
         created_at_ms: RECEIVED_AT_MS,
-        recorded: false,
     }
 }
