@@ -4,10 +4,18 @@
 //! [`crate::delivery`]'s. A sink never drops, never retries on its own beyond its client library, and answers
 //! `Ok` only if the other side confirmed.
 
+mod envelope;
 pub mod file;
 pub mod http;
 pub mod kafka;
+mod envelope;
+pub mod file;
+pub mod http;
+pub mod kafka;
+pub mod open;
 pub mod rabbitmq;
+#[cfg(test)]
+mod testing;
 
 use std::sync::Arc;
 use std::time::Duration;
