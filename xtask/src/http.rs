@@ -19,7 +19,9 @@ const POLL: Duration = Duration::from_millis(50);
 /// # Errors
 /// If there is no whole answer within ten seconds.
 pub(crate) fn get(address: &str, path: &str) -> Result<(StatusCode, String)> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async { tokio::time::timeout(PATIENCE, fetch(address, path)).await })?
 }
 
@@ -39,26 +41,39 @@ pub(crate) fn page(address: &str, path: &str) -> Result<String> {
 ///
 /// # Errors
 /// The last answer, if it took longer than `patience` or `alive` is false.
-pub(crate) fn wait_until_ready(address: &str, path: &str, patience: Duration, mut alive: impl FnMut() -> bool) -> Result<()> {
+pub(crate) fn wait_until_ready(
+    address: &str,
+    path: &str,
+    patience: Duration,
+    mut alive: impl FnMut() -> bool,
+) -> Result<()> {
     let deadline = Instant::now() + patience;
     loop {
         match page(address, path) {
             Ok(_) => return Ok(()),
             Err(error) if !alive() => return Err(error.context("the program ended while starting")),
-            Err(error) if Instant::now() >= deadline => return Err(error.context("the program did not become ready")),
+            Err(error) if Instant::now() >= deadline => {
+                return Err(error.context("the program did not become ready"));
+            }
             Err(_) => std::thread::sleep(POLL),
         }
     }
 }
 
 async fn fetch(address: &str, path: &str) -> Result<(StatusCode, String)> {
-    let stream = TcpStream::connect(address).await.with_context(|| format!("cannot connect to {address}"))?;
+    let stream = TcpStream::connect(address)
+        .await
+        .with_context(|| format!("cannot connect to {address}"))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let request = Request::get(path).header(HOST, address).body(Empty::<Bytes>::new())?;
+    let request = Request::get(path)
+        .header(HOST, address)
+        .body(Empty::<Bytes>::new())?;
     let exchange = async {
         let response = sender.send_request(request).await?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), BODY_BYTES_MAX).collect().await;
+        let body = Limited::new(response.into_body(), BODY_BYTES_MAX)
+            .collect()
+            .await;
         let body = body.map_err(|error| anyhow::anyhow!("{error}"))?.to_bytes();
         Ok((status, String::from_utf8_lossy(&body).into_owned()))
     };

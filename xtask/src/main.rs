@@ -3,6 +3,7 @@
 //! They print every step they run as a person could type it. What can be a test is a test; only what builds,
 //! starts or measures programs is here.
 
+mod bench;
 mod ci;
 mod demo;
 mod http;
@@ -13,7 +14,7 @@ mod table;
 mod test_command;
 mod wasm_target;
 
-use std::process::ExitCode;
+use std::{net::SocketAddr, process::ExitCode};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
@@ -48,8 +49,22 @@ enum Verb {
     Plugins,
     /// Start Kafka and RabbitMQ, print their addresses, stay up until Ctrl-C
     Brokers,
+    /// Measure throughput, latency and CPU per event against a bare server; a full run writes docs/performance.md
+    Bench(bench::Options),
     /// Everything that must pass before a change is taken
     Ci,
+    /// The bare server that `bench` compares with
+    #[command(hide = true)]
+    ServeBaseline {
+        #[arg(long)]
+        listen: SocketAddr,
+    },
+    /// The HTTP receiver of `bench`
+    #[command(hide = true)]
+    ServeCounter {
+        #[arg(long)]
+        listen: SocketAddr,
+    },
 }
 
 fn main() -> ExitCode {
@@ -68,7 +83,10 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Test { filter } => test_command::run(&filter),
         Verb::Plugins => plugins::build(&wasm_target::ensure()?, &plugins::folder()).map(drop),
         Verb::Brokers => stay_up_with_brokers(),
+        Verb::Bench(options) => bench::run(&options),
         Verb::Ci => ci::run(),
+        Verb::ServeBaseline { listen } => bench::serve_baseline(listen),
+        Verb::ServeCounter { listen } => bench::serve_counter(listen),
     }
 }
 

@@ -5,7 +5,10 @@ pub(crate) fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
     let widths = widths(rows);
     let mut text = String::new();
     for row in rows {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        let cells = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"));
         text += cells.collect::<Vec<_>>().join("  ").trim_end();
         text.push('\n');
     }
@@ -17,10 +20,18 @@ pub(crate) fn markdown<const N: usize>(rows: &[[String; N]]) -> String {
     let widths = widths(rows);
     let mut text = String::new();
     for (number, row) in rows.iter().enumerate() {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!(" {cell:width$} |"));
+        let cells = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!(" {cell:width$} |"));
         text += &format!("|{}\n", cells.collect::<String>());
         if number == 0 {
-            text += &format!("|{}\n", widths.map(|width| format!("{}|", "-".repeat(width + 2))).concat());
+            text += &format!(
+                "|{}\n",
+                widths
+                    .map(|width| format!("{}|", "-".repeat(width + 2)))
+                    .concat()
+            );
         }
     }
     text
@@ -44,6 +55,9 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell() {
         let rows = [["a", "bb"], ["ccc", "d"]].map(|row| row.map(str::to_owned));
         assert_eq!(aligned(&rows), "a    bb\nccc  d\n");
-        assert_eq!(markdown(&rows), "| a   | bb |\n|-----|----|\n| ccc | d  |\n");
+        assert_eq!(
+            markdown(&rows),
+            "| a   | bb |\n|-----|----|\n| ccc | d  |\n"
+        );
     }
 }

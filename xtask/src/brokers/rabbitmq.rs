@@ -253,6 +253,8 @@ impl Node {
                 "RABBITMQ_ENABLED_PLUGINS_FILE",
                 self.folder.join("enabled_plugins"),
             )
+            // Makes the script turn into the broker instead of starting it, so that ours is the process that listens.
+            .env("RUNNING_UNDER_SYSTEMD", "true")
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
             .env("ERL_EPMD_PORT", self.mapper_port.to_string());
         command

@@ -54,7 +54,11 @@ pub(super) fn follow(
     let mut way = Way {
         source: source.to_owned(),
         kind: "?".to_owned(),
-        verdict: if accepted { "authentic, stored".to_owned() } else { format!("refused: {}", last_line(said)) },
+        verdict: if accepted {
+            "authentic, stored".to_owned()
+        } else {
+            format!("refused: {}", last_line(said))
+        },
         plugins: "-".to_owned(),
         sinks: "-".to_owned(),
         as_it_should: false,
@@ -81,15 +85,29 @@ pub(super) fn follow(
         Ok(text) => serde_json::from_str(&text).unwrap_or(event),
         Err(_) => event,
     };
-    let event = event.get("event").filter(|inner| inner.get("deliveries").is_some()).unwrap_or(&event);
+    let event = event
+        .get("event")
+        .filter(|inner| inner.get("deliveries").is_some())
+        .unwrap_or(&event);
     seen.insert(id.clone());
 
-    let deliveries = event.get("deliveries").and_then(Value::as_array).cloned().unwrap_or_default();
+    let deliveries = event
+        .get("deliveries")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
     way.kind = text(event, "type");
     way.plugins = plugins(&deliveries, decision(setting, folder, &id));
     let told: Vec<String> = deliveries.iter().map(delivery).collect();
-    way.sinks = if told.is_empty() { "none".to_owned() } else { told.join(", ") };
-    way.as_it_should = !deliveries.is_empty() && deliveries.iter().all(|delivery| text(delivery, "state") == "delivered");
+    way.sinks = if told.is_empty() {
+        "none".to_owned()
+    } else {
+        told.join(", ")
+    };
+    way.as_it_should = !deliveries.is_empty()
+        && deliveries
+            .iter()
+            .all(|delivery| text(delivery, "state") == "delivered");
     Ok(way)
 }
 
@@ -107,9 +125,17 @@ pub(super) fn refused(
     Ok(Way {
         source: format!("{source} (forged)"),
         kind: "-".to_owned(),
-        verdict: if refused { format!("refused: {}", last_line(said)) } else { "ACCEPTED".to_owned() },
+        verdict: if refused {
+            format!("refused: {}", last_line(said))
+        } else {
+            "ACCEPTED".to_owned()
+        },
         plugins: "not called".to_owned(),
-        sinks: if stored { "STORED".to_owned() } else { "nothing stored, nothing sent".to_owned() },
+        sinks: if stored {
+            "STORED".to_owned()
+        } else {
+            "nothing stored, nothing sent".to_owned()
+        },
         as_it_should: refused && !stored,
     })
 }
@@ -118,8 +144,20 @@ pub(super) fn refused(
 pub(super) fn table(ways: &[Way]) -> String {
     let mut rows = vec![["EVENT OF", "TYPE", "VERDICT", "PLUGINS", "SINKS", ""].map(str::to_owned)];
     rows.extend(ways.iter().map(|way| {
-        let mark = if way.as_it_should { "ok" } else { "NOT AS IT SHOULD BE" };
-        [&way.source, &way.kind, &way.verdict, &way.plugins, &way.sinks, mark].map(|cell: &str| cell.to_owned())
+        let mark = if way.as_it_should {
+            "ok"
+        } else {
+            "NOT AS IT SHOULD BE"
+        };
+        [
+            &way.source,
+            &way.kind,
+            &way.verdict,
+            &way.plugins,
+            &way.sinks,
+            mark,
+        ]
+        .map(|cell: &str| cell.to_owned())
     }));
     crate::table::aligned(&rows)
 }
@@ -127,11 +165,17 @@ pub(super) fn table(ways: &[Way]) -> String {
 fn events(admin: &str) -> Result<Vec<Value>> {
     let page = http::page(admin, "/events?limit=1000")?;
     let page: Value = serde_json::from_str(&page).context("GET /events gave no JSON")?;
-    Ok(page.get("events").and_then(Value::as_array).cloned().unwrap_or_default())
+    Ok(page
+        .get("events")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default())
 }
 
 fn new_event(admin: &str, source: &str, seen: &BTreeSet<String>) -> Result<Option<Value>> {
-    let is_new = |event: &Value| text(event, "source") == source && id(event).is_some_and(|id| !seen.contains(&id));
+    let is_new = |event: &Value| {
+        text(event, "source") == source && id(event).is_some_and(|id| !seen.contains(&id))
+    };
     Ok(events(admin)?.into_iter().find(is_new))
 }
 
@@ -140,19 +184,37 @@ fn id(event: &Value) -> Option<String> {
 }
 
 fn text(value: &Value, key: &str) -> String {
-    value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+    value
+        .get(key)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// `audit delivered`, or `crm dead: http_400 (...)`.
 fn delivery(delivery: &Value) -> String {
-    let (sink, state, code) = (text(delivery, "sink"), text(delivery, "state"), text(delivery, "code"));
-    let sink = if sink.is_empty() { "no sink".to_owned() } else { sink };
+    let (sink, state, code) = (
+        text(delivery, "sink"),
+        text(delivery, "state"),
+        text(delivery, "code"),
+    );
+    let sink = if sink.is_empty() {
+        "no sink".to_owned()
+    } else {
+        sink
+    };
     if state == "delivered" {
         // A file has no answer of its own worth a word.
         let is_answer = code.chars().all(|letter| letter.is_ascii_digit()) && !code.is_empty();
-        if is_answer { format!("{sink} ({code})") } else { sink }
+        if is_answer {
+            format!("{sink} ({code})")
+        } else {
+            sink
+        }
     } else {
-        format!("{sink} {state}: {code} {}", text(delivery, "detail")).trim_end().to_owned()
+        format!("{sink} {state}: {code} {}", text(delivery, "detail"))
+            .trim_end()
+            .to_owned()
     }
 }
 
@@ -161,7 +223,11 @@ fn plugins(deliveries: &[Value], decision: Option<String>) -> String {
     let mut names: Vec<String> = Vec::new();
     for delivery in deliveries {
         let told = match delivery.get("plugins") {
-            Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            Some(Value::Array(list)) => list
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect(),
             Some(Value::String(list)) => list.split([' ', ',']).map(str::to_owned).collect(),
             _ => Vec::new(),
         };
@@ -172,7 +238,11 @@ fn plugins(deliveries: &[Value], decision: Option<String>) -> String {
             }
         }
     }
-    let chain = if names.is_empty() { "-".to_owned() } else { names.join(" > ") };
+    let chain = if names.is_empty() {
+        "-".to_owned()
+    } else {
+        names.join(" > ")
+    };
     match decision {
         Some(decision) => format!("{chain}: {decision}"),
         None => chain,
@@ -194,13 +264,20 @@ fn find_text(value: &Value, key: &str) -> Option<String> {
             _ => map.values().find_map(|value| find_text(value, key)),
         },
         Value::Array(list) => list.iter().find_map(|value| find_text(value, key)),
-        Value::String(inner) if inner.starts_with('{') => find_text(&serde_json::from_str(inner).ok()?, key),
+        Value::String(inner) if inner.starts_with('{') => {
+            find_text(&serde_json::from_str(inner).ok()?, key)
+        }
         _ => None,
     }
 }
 
 fn last_line(said: &str) -> String {
-    said.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no word").to_owned()
+    said.lines()
+        .rev()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .unwrap_or("no word")
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -211,10 +288,22 @@ mod tests {
     #[test]
     fn a_delivery_is_told_in_a_few_words() {
         let cases = [
-            (json!({"sink": "audit", "state": "delivered", "code": "written"}), "audit"),
-            (json!({"sink": "crm", "state": "delivered", "code": "204"}), "crm (204)"),
-            (json!({"sink": "", "state": "dropped", "detail": "test event"}), "no sink dropped:  test event"),
-            (json!({"sink": "crm", "state": "dead", "code": "http_400"}), "crm dead: http_400"),
+            (
+                json!({"sink": "audit", "state": "delivered", "code": "written"}),
+                "audit",
+            ),
+            (
+                json!({"sink": "crm", "state": "delivered", "code": "204"}),
+                "crm (204)",
+            ),
+            (
+                json!({"sink": "", "state": "dropped", "detail": "test event"}),
+                "no sink dropped:  test event",
+            ),
+            (
+                json!({"sink": "crm", "state": "dead", "code": "http_400"}),
+                "crm dead: http_400",
+            ),
         ];
         for (value, told) in cases {
             assert_eq!(delivery(&value), told);

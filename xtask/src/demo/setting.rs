@@ -48,9 +48,15 @@ pub(super) struct Source {
 impl Setting {
     pub(super) fn read(text: &str) -> Result<Self> {
         let table: Table = text.parse().context("routes.toml")?;
-        let local = |url: &str| url.split("://").nth(1).and_then(|rest| rest.split('/').next()).map(str::to_owned);
+        let local = |url: &str| {
+            url.split("://")
+                .nth(1)
+                .and_then(|rest| rest.split('/').next())
+                .map(str::to_owned)
+        };
         let http_sink = sinks(&table, "http").find(|sink| {
-            string(sink, "url").is_some_and(|url| url.contains("://127.0.0.1:") || url.contains("://localhost:"))
+            string(sink, "url")
+                .is_some_and(|url| url.contains("://127.0.0.1:") || url.contains("://localhost:"))
         });
         let receiver_address = http_sink.and_then(|sink| local(string(sink, "url")?));
 
@@ -66,7 +72,10 @@ impl Setting {
             Ok(free)
         };
         let server = |key: &str, default: &str| {
-            let given = table.get("server").and_then(Value::as_table).and_then(|server| string(server, key));
+            let given = table
+                .get("server")
+                .and_then(Value::as_table)
+                .and_then(|server| string(server, key));
             given.unwrap_or(default).to_owned()
         };
         let listen = place(server("listen", "127.0.0.1:8080"))?;
@@ -80,7 +89,9 @@ impl Setting {
             .flatten()
             .filter_map(|(name, value)| source(name, value.as_table()?))
             .collect();
-        let signing = http_sink.and_then(|sink| sink.get("sign")?.as_table()).and_then(|sign| string(sign, "secret"));
+        let signing = http_sink
+            .and_then(|sink| sink.get("sign")?.as_table())
+            .and_then(|sign| string(sign, "secret"));
         let receiver = receiver_address.map(|address| Receiver {
             address,
             secret: signing.map(|_| STANDARD_WEBHOOKS_SECRET.to_owned()),
@@ -97,20 +108,40 @@ impl Setting {
         });
         environment.sort();
         environment.dedup();
-        let file = sinks(&table, "file").find_map(|sink| string(sink, "path")).map(str::to_owned);
-        Ok(Self { text, listen, admin, receiver, environment, moved, file, sources })
+        let file = sinks(&table, "file")
+            .find_map(|sink| string(sink, "path"))
+            .map(str::to_owned);
+        Ok(Self {
+            text,
+            listen,
+            admin,
+            receiver,
+            environment,
+            moved,
+            file,
+            sources,
+        })
     }
 
     /// The source that takes a provider's webhooks.
     pub(super) fn source(&self, provider: &str) -> Result<&Source> {
-        let found = self.sources.iter().find(|source| source.provider == provider);
+        let found = self
+            .sources
+            .iter()
+            .find(|source| source.provider == provider);
         found.with_context(|| format!("routes.toml has no source with provider = \"{provider}\""))
     }
 }
 
 fn sinks<'a>(table: &'a Table, kind: &'a str) -> impl Iterator<Item = &'a Table> {
-    let sinks = table.get("sinks").and_then(Value::as_table).into_iter().flatten();
-    sinks.filter_map(|(_, sink)| sink.as_table()).filter(move |sink| string(sink, "type") == Some(kind))
+    let sinks = table
+        .get("sinks")
+        .and_then(Value::as_table)
+        .into_iter()
+        .flatten();
+    sinks
+        .filter_map(|(_, sink)| sink.as_table())
+        .filter(move |sink| string(sink, "type") == Some(kind))
 }
 
 fn string<'a>(table: &'a Table, key: &str) -> Option<&'a str> {
@@ -118,8 +149,13 @@ fn string<'a>(table: &'a Table, key: &str) -> Option<&'a str> {
 }
 
 fn source(name: &str, table: &Table) -> Option<Source> {
-    let secret = table.get("secrets").and_then(Value::as_array).and_then(|secrets| secrets.first()?.as_str());
-    let secret = secret.and_then(|secret| secret.strip_prefix("env:")).map(demo_secret);
+    let secret = table
+        .get("secrets")
+        .and_then(Value::as_array)
+        .and_then(|secrets| secrets.first()?.as_str());
+    let secret = secret
+        .and_then(|secret| secret.strip_prefix("env:"))
+        .map(demo_secret);
     Some(Source {
         name: name.to_owned(),
         path: string(table, "path")?.to_owned(),
@@ -143,8 +179,12 @@ fn demo_secret(variable: &str) -> String {
 fn collect_variables(value: &Value, found: &mut impl FnMut(&str)) {
     match value {
         Value::String(text) => text.strip_prefix("env:").into_iter().for_each(&mut *found),
-        Value::Array(list) => list.iter().for_each(|value| collect_variables(value, found)),
-        Value::Table(table) => table.iter().for_each(|(_, value)| collect_variables(value, found)),
+        Value::Array(list) => list
+            .iter()
+            .for_each(|value| collect_variables(value, found)),
+        Value::Table(table) => table
+            .iter()
+            .for_each(|(_, value)| collect_variables(value, found)),
         _ => {}
     }
 }
@@ -173,10 +213,20 @@ path = "out/audit.jsonl"
     fn the_demonstration_finds_what_it_needs_in_a_configuration() {
         let setting = Setting::read(TEXT).unwrap();
         let source = setting.source("didit").unwrap();
-        assert_eq!((source.name.as_str(), source.path.as_str()), ("kyc", "/hooks/didit"));
+        assert_eq!(
+            (source.name.as_str(), source.path.as_str()),
+            ("kyc", "/hooks/didit")
+        );
         assert_eq!(source.secret, "not-a-secret-didit-webhook-secret");
-        assert!(setting.environment.contains(&("CRM".to_owned(), STANDARD_WEBHOOKS_SECRET.to_owned())));
-        assert_eq!(setting.receiver.unwrap().secret.as_deref(), Some(STANDARD_WEBHOOKS_SECRET));
+        assert!(
+            setting
+                .environment
+                .contains(&("CRM".to_owned(), STANDARD_WEBHOOKS_SECRET.to_owned()))
+        );
+        assert_eq!(
+            setting.receiver.unwrap().secret.as_deref(),
+            Some(STANDARD_WEBHOOKS_SECRET)
+        );
         assert_eq!(setting.file.as_deref(), Some("out/audit.jsonl"));
     }
 
