@@ -66,7 +66,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         bail!("--connections: at least one");
     }
     let guest_cargo = wasm_target::ensure()?;
-    plugins::build(&guest_cargo, &plugins::folder())?;
+    plugins::build(&guest_cargo)?;
     Step::cargo()
         .args(["build", "--release", "--bin", "hookswitch"])
         .run()?;

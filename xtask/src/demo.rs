@@ -36,7 +36,7 @@ const PATIENCE_START: Duration = Duration::from_secs(120);
 pub(crate) fn run(once: bool) -> Result<()> {
     prerequisites::check()?;
     let guest_cargo = wasm_target::ensure()?;
-    let components = plugins::build(&guest_cargo, &plugins::folder())?;
+    let components = plugins::build(&guest_cargo)?;
     let program = repository::target().join("release/hookswitch");
     if !program.is_file() {
         say("# the first build of the host takes about ten minutes on two cores");

@@ -81,7 +81,7 @@ fn run(verb: Verb) -> Result<()> {
     match verb {
         Verb::Demo { once } => demo::run(once),
         Verb::Test { filter } => test_command::run(&filter),
-        Verb::Plugins => plugins::build(&wasm_target::ensure()?, &plugins::folder()).map(drop),
+        Verb::Plugins => plugins::build(&wasm_target::ensure()?).map(drop),
         Verb::Brokers => stay_up_with_brokers(),
         Verb::Bench(options) => bench::run(&options),
         Verb::Ci => ci::run(),

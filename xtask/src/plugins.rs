@@ -24,30 +24,51 @@ pub(crate) fn test_guests() -> PathBuf {
     repository::root().join("tests/fixtures/guests")
 }
 
-/// Builds a guest workspace and copies each component beside its `Cargo.toml`, under the name `routes.toml` uses.
+/// Builds the plugins and copies each component to `plugins/NAME.wasm`, where `routes.toml` looks for it.
 ///
 /// # Errors
-/// If a build fails or gives no component.
-pub(crate) fn build(cargo: &GuestCargo, workspace: &Path) -> Result<Vec<PathBuf>> {
-    cargo.build(workspace).run()?;
-    let (output, names) = components(workspace)?;
+/// If the build fails or gives no component.
+pub(crate) fn build(cargo: &GuestCargo) -> Result<Vec<PathBuf>> {
+    let workspace = folder();
     let mut copies = Vec::new();
-    for name in names {
-        let file = format!("{name}.wasm");
-        let built = output.join(&file);
-        let copy = workspace.join(&file);
-        copy_if_new(&built, &copy)?;
+    for component in build_workspace(cargo, &workspace)? {
+        let name = component
+            .file_name()
+            .context("a component without a name")?;
+        let copy = workspace.join(name);
+        copy_if_new(&component, &copy)?;
         copies.push(copy);
     }
-    if copies.is_empty() {
+    let shown: Vec<String> = copies.iter().map(|copy| shown_path(copy)).collect();
+    say(&format!("# copied to {}", shown.join(" ")));
+    Ok(copies)
+}
+
+/// Builds the test guests; the folder of their components, or `None` where there are none.
+///
+/// # Errors
+/// If the build fails or gives no component.
+pub(crate) fn build_test_guests(cargo: &GuestCargo) -> Result<Option<PathBuf>> {
+    if !test_guests().is_dir() {
+        return Ok(None);
+    }
+    let components = build_workspace(cargo, &test_guests())?;
+    Ok(components
+        .first()
+        .and_then(|component| component.parent())
+        .map(Path::to_path_buf))
+}
+
+fn build_workspace(cargo: &GuestCargo, workspace: &Path) -> Result<Vec<PathBuf>> {
+    cargo.build(workspace).run()?;
+    let components = components(workspace)?;
+    if components.is_empty() {
         bail!(
             "{} has no package that builds a component (crate-type cdylib)",
             shown_path(workspace)
         );
     }
-    let shown: Vec<String> = copies.iter().map(|copy| shown_path(copy)).collect();
-    say(&format!("components: {}", shown.join(" ")));
-    Ok(copies)
+    Ok(components)
 }
 
 /// Runs the native tests of the plugins and their SDK.
@@ -62,8 +83,8 @@ pub(crate) fn test(filter: &[String]) -> Result<()> {
         .run()
 }
 
-/// Where Cargo puts a workspace's components, and their names.
-fn components(workspace: &Path) -> Result<(PathBuf, Vec<String>)> {
+/// Where Cargo puts a workspace's components.
+fn components(workspace: &Path) -> Result<Vec<PathBuf>> {
     let metadata = Step::cargo()
         .args(["metadata", "--no-deps", "--format-version", "1"])
         .in_folder(workspace)
@@ -93,7 +114,11 @@ fn components(workspace: &Path) -> Result<(PathBuf, Vec<String>)> {
         }
     }
     names.sort();
-    Ok((Path::new(target).join(TARGET).join("release"), names))
+    let folder = Path::new(target).join(TARGET).join("release");
+    Ok(names
+        .iter()
+        .map(|name| folder.join(format!("{name}.wasm")))
+        .collect())
 }
 
 /// Copies by renaming, and only what differs: a running Hookswitch watches these files.

@@ -14,6 +14,9 @@ use crate::{
     wasm_target,
 };
 
+/// Tells the tests where the components of the test guests are.
+const GUESTS: &str = "HOOKSWITCH_GUESTS";
+
 /// Builds, starts brokers and runs all tests whose names contain `filter`.
 ///
 /// # Errors
@@ -26,15 +29,8 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
     fs::write(&list, "").with_context(|| format!("cannot write {}", list.display()))?;
     let mut skips = Skips::new();
 
-    plugins::build(&guest_cargo, &plugins::folder())?;
-    if plugins::test_guests().is_dir() {
-        plugins::build(&guest_cargo, &plugins::test_guests())?;
-    } else {
-        skips.insert(
-            "hostile guests".to_owned(),
-            "no folder tests/fixtures/guests".to_owned(),
-        );
-    }
+    plugins::build(&guest_cargo)?;
+    let guests = plugins::build_test_guests(&guest_cargo)?;
     plugins::test(filter)?;
     // Built before the brokers start, so that they do not compete for the machine.
     Step::cargo()
@@ -65,6 +61,10 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
         )
         .env(AMQP_ADDRESS, rabbit.as_ref().map_or("none", RabbitMq::url))
         .env(skipped::LIST, &list);
+    let tests = match &guests {
+        Some(folder) => tests.env(GUESTS, folder),
+        None => tests,
+    };
     let outcome = tests.run();
 
     for line in fs::read_to_string(&list).unwrap_or_default().lines() {
