@@ -1,0 +1,85 @@
+//! The keys of `[sources.NAME]`.
+
+use super::{Key, Kind, Section, default, optional, required};
+
+const SOURCE_KEYS: &[Key] = &[
+    required(
+        "path",
+        Kind::Text,
+        "The exact path of its requests, such as `/hooks/didit`. No two sources share one.",
+    ),
+    required(
+        "provider",
+        Kind::Text,
+        "The preset that says how its requests are signed and where event id and type are; \
+         see `hookswitch verify --help`.",
+    ),
+    optional(
+        "secrets",
+        Kind::Secrets,
+        "an error, for presets that need one",
+        "What the provider signs with. With several, any of them may have signed, so that they can be \
+         rotated.",
+    ),
+    optional(
+        "params",
+        Kind::TextMap,
+        "none",
+        "What else the preset asks for, such as `username`. `env:` and `file:` work here too.",
+    ),
+    optional(
+        "tolerance",
+        Kind::Duration("1s", "1d"),
+        "the preset's",
+        "How far a signed timestamp may be off.",
+    ),
+    optional(
+        "public_url",
+        Kind::Text,
+        "none",
+        "The URL that the provider was given, for presets that sign it.",
+    ),
+    default(
+        "max_body",
+        Kind::Size("1KiB", "64MiB"),
+        "10MiB",
+        "Size of a body; larger ones get 413, also when chunked.",
+    ),
+    optional(
+        "content_types",
+        Kind::Texts,
+        "all",
+        "Media types that are accepted, without parameters; others get 415.",
+    ),
+    default(
+        "max_in_flight",
+        Kind::Integer(1, 65_536),
+        "1024",
+        "Requests that may wait for their answer at a time; further ones get 503.",
+    ),
+    default(
+        "ok_status",
+        Kind::Integer(200, 299),
+        "200",
+        "Status of the answer to an event that is stored.",
+    ),
+    default(
+        "reject_status",
+        Kind::Integer(400, 499),
+        "401",
+        "Status of the answer to a request that is not authentic.",
+    ),
+    default(
+        "dedupe",
+        Kind::Bool,
+        "true",
+        "Whether an event id that was seen within `dedupe_window` is answered but not stored again.",
+    ),
+];
+
+/// `[sources.NAME]`
+pub const SOURCE: Section = Section {
+    header: "[sources.NAME]",
+    about: "A provider's webhooks.",
+    keys: &[SOURCE_KEYS],
+};
