@@ -8,7 +8,15 @@ use std::{
 };
 
 /// Folders that are not ours or not source.
-const SKIPPED_FOLDERS: [&str; 7] = ["target", ".git", "data", "out", "node_modules", "vendor", ".venv"];
+const SKIPPED_FOLDERS: [&str; 7] = [
+    "target",
+    ".git",
+    "data",
+    "out",
+    "node_modules",
+    "vendor",
+    ".venv",
+];
 /// Lines of a source file; tests apart.
 const LINES_MAX: usize = 600;
 /// Which modules of `host/` may name a crate. Everybody else goes through those modules.
@@ -24,7 +32,14 @@ const FENCES: [(&str, &[&str]); 10] = [
     ("notify", &["reload"]),
     ("notify_debouncer_full", &["reload"]),
 ];
-const HTTP: &[&str] = &["ingress", "admin", "sink/http", "cli/send", "cli/receive", "cli/events"];
+const HTTP: &[&str] = &[
+    "ingress",
+    "admin",
+    "sink/http",
+    "cli/send",
+    "cli/receive",
+    "cli/events",
+];
 
 #[test]
 fn crates_stay_behind_their_fences() {
@@ -38,7 +53,10 @@ fn crates_stay_behind_their_fences() {
             for (number, line) in file.code() {
                 if names_crate(line, name) {
                     let place = allowed.join(", ");
-                    faults.push(format!("{}:{number}: `{name}` belongs to {place}; ask that module", file.path));
+                    faults.push(format!(
+                        "{}:{number}: `{name}` belongs to {place}; ask that module",
+                        file.path
+                    ));
                 }
             }
         }
@@ -48,16 +66,25 @@ fn crates_stay_behind_their_fences() {
 
 #[test]
 fn no_source_file_outgrows_its_noun() {
-    let all = ["host", "xtask", "plugins", "tests"].into_iter().flat_map(rust_files);
+    let all = ["host", "xtask", "plugins", "tests"]
+        .into_iter()
+        .flat_map(rust_files);
     let long = all.filter(|file| !is_test(&file.path) && file.text.lines().count() > LINES_MAX);
-    let told = |file: Source| format!("{}: more than {LINES_MAX} lines; which second noun is in it?", file.path);
+    let told = |file: Source| {
+        format!(
+            "{}: more than {LINES_MAX} lines; which second noun is in it?",
+            file.path
+        )
+    };
     report(&long.map(told).collect::<Vec<_>>());
 }
 
 #[test]
 fn every_source_file_opens_with_its_purpose() {
-    let all = ["host", "xtask", "plugins", "tests"].into_iter().flat_map(rust_files);
-    let bare = all.filter(|file| !file.text.starts_with("//! "));
+    let all = ["host", "xtask", "plugins", "tests"]
+        .into_iter()
+        .flat_map(rust_files);
+    let bare = all.filter(|file| !opens_with_purpose(&file.text));
     let told = |file: Source| format!("{}: begin with `//! ` and what it is for", file.path);
     report(&bare.map(told).collect::<Vec<_>>());
 }
@@ -67,13 +94,25 @@ fn nothing_unfinished_is_left_in_the_source() {
     // In two parts, so that this file does not find itself.
     let banned = [
         (concat!("to", "do!"), "write it, or return an error"),
-        (concat!("unimpl", "emented!"), "write it, or return an error"),
-        (concat!("FIX", "ME"), "mend it, or say in a sentence what is so"),
-        (concat!("XX", "X"), "mend it, or say in a sentence what is so"),
+        (
+            concat!("unimpl", "emented!"),
+            "write it, or return an error",
+        ),
+        (
+            concat!("FIX", "ME"),
+            "mend it, or say in a sentence what is so",
+        ),
+        (
+            concat!("XX", "X"),
+            "mend it, or say in a sentence what is so",
+        ),
         (concat!("db", "g!"), "use tracing, or nothing"),
     ];
     let mut faults = Vec::new();
-    for file in ["host", "xtask", "plugins", "tests"].into_iter().flat_map(rust_files) {
+    for file in ["host", "xtask", "plugins", "tests"]
+        .into_iter()
+        .flat_map(rust_files)
+    {
         for (number, line) in (1..).zip(file.text.lines()) {
             for (word, instead) in banned {
                 if line.contains(word) {
@@ -87,24 +126,43 @@ fn nothing_unfinished_is_left_in_the_source() {
 
 #[test]
 fn every_decision_record_has_a_status() {
-    let records = files_below(&root().join("docs/adr")).into_iter().filter(|path| is_kind(path, "md"));
+    let records = files_below(&root().join("docs/adr"))
+        .into_iter()
+        .filter(|path| is_kind(path, "md"));
     let without = records.filter(|path| {
         let text = fs::read_to_string(path).unwrap_or_default();
-        !text.lines().any(|line| line.trim_start_matches(['#', '*', ' ', '-']).starts_with("Status"))
+        !text.lines().any(|line| {
+            line.trim_start_matches(['#', '*', ' ', '-'])
+                .starts_with("Status")
+        })
     });
-    report(&without.map(|path| format!("{}: no line `Status: ...`", shown(&path))).collect::<Vec<_>>());
+    report(
+        &without
+            .map(|path| format!("{}: no line `Status: ...`", shown(&path)))
+            .collect::<Vec<_>>(),
+    );
 }
 
 #[test]
 fn nothing_names_a_developers_machine() {
-    let paths = [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/")];
+    let paths = [
+        concat!("/wo", "rk/"),
+        concat!("/ro", "ot/"),
+        concat!("/ho", "me/"),
+    ];
     let kinds = ["rs", "md", "toml", "wit", "yml", "yaml", "service", "sh"];
     let mut faults = Vec::new();
-    for path in files_below(&root()).into_iter().filter(|path| kinds.iter().any(|kind| is_kind(path, kind))) {
+    for path in files_below(&root())
+        .into_iter()
+        .filter(|path| kinds.iter().any(|kind| is_kind(path, kind)))
+    {
         let text = fs::read_to_string(&path).unwrap_or_default();
         for (number, line) in (1..).zip(text.lines()) {
             if let Some(found) = paths.iter().find(|found| line.contains(**found)) {
-                faults.push(format!("{}:{number}: `{found}`: say it without a machine's own path", shown(&path)));
+                faults.push(format!(
+                    "{}:{number}: `{found}`: say it without a machine's own path",
+                    shown(&path)
+                ));
             }
         }
     }
@@ -114,11 +172,17 @@ fn nothing_names_a_developers_machine() {
 #[test]
 fn every_dependency_comes_from_the_public_registry() {
     let mut faults = Vec::new();
-    for path in files_below(&root()).into_iter().filter(|path| path.ends_with("Cargo.lock")) {
+    for path in files_below(&root())
+        .into_iter()
+        .filter(|path| path.ends_with("Cargo.lock"))
+    {
         let text = fs::read_to_string(&path).unwrap_or_default();
         for source in text.lines().filter(|line| line.starts_with("source = ")) {
             if source != r#"source = "registry+https://github.com/rust-lang/crates.io-index""# {
-                faults.push(format!("{}: {source}: use a released version", shown(&path)));
+                faults.push(format!(
+                    "{}: {source}: use a released version",
+                    shown(&path)
+                ));
             }
         }
     }
@@ -134,7 +198,9 @@ struct Source {
 impl Source {
     /// Numbered lines that are not comments.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        (1..).zip(self.text.lines()).filter(|(_, line)| !line.trim_start().starts_with("//"))
+        (1..)
+            .zip(self.text.lines())
+            .filter(|(_, line)| !line.trim_start().starts_with("//"))
     }
 }
 
@@ -143,8 +209,13 @@ fn root() -> PathBuf {
 }
 
 fn rust_files(folder: &str) -> impl Iterator<Item = Source> {
-    let files = files_below(&root().join(folder)).into_iter().filter(|path| is_kind(path, "rs"));
-    files.map(|path| Source { text: fs::read_to_string(&path).unwrap_or_default(), path: shown(&path) })
+    let files = files_below(&root().join(folder))
+        .into_iter()
+        .filter(|path| is_kind(path, "rs"));
+    files.map(|path| Source {
+        text: fs::read_to_string(&path).unwrap_or_default(),
+        path: shown(&path),
+    })
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {
@@ -170,7 +241,10 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn shown(path: &Path) -> String {
-    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+    path.strip_prefix(root())
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }
 
 fn is_kind(path: &Path, extension: &str) -> bool {
@@ -179,22 +253,34 @@ fn is_kind(path: &Path, extension: &str) -> bool {
 
 /// Tests may use any crate, as a witness from outside, and be as long as their tables.
 fn is_test(path: &str) -> bool {
-    path.starts_with("tests/") || path.contains("/tests/") || path.ends_with("/tests.rs") || path.ends_with("/testing.rs")
+    path.starts_with("tests/")
+        || path.contains("/tests/")
+        || path.ends_with("tests.rs")
+        || path.ends_with("/testing.rs")
+}
+
+/// A library may open with its README instead.
+fn opens_with_purpose(text: &str) -> bool {
+    text.starts_with("//! ") || text.starts_with("#![doc = include_str!(")
 }
 
 /// True for `sink/http.rs` and `sink/http/pool.rs` within `sink/http`.
 fn is_within(module: &str, fence: &str) -> bool {
-    module.strip_prefix(fence).is_some_and(|rest| rest.starts_with('/') || rest == ".rs")
+    module
+        .strip_prefix(fence)
+        .is_some_and(|rest| rest.starts_with('/') || rest == ".rs")
 }
 
 /// True for a path or import that begins with the crate, not for `self::notify` or `hyper_util` when asked for `hyper`.
 fn names_crate(line: &str, name: &str) -> bool {
     line.match_indices(name).any(|(at, _)| {
         let (before, after) = (&line[..at], &line[at + name.len()..]);
-        let starts = !before.ends_with(|letter: char| letter.is_alphanumeric() || letter == '_' || letter == '"')
+        let starts = !before
+            .ends_with(|letter: char| letter.is_alphanumeric() || letter == '_' || letter == '"')
             && (!before.ends_with("::") || before.trim_start() == "::")
             && !before.ends_with('.');
-        let imported = before.trim_end().ends_with("use") && (after.starts_with(';') || after.starts_with(" as "));
+        let imported = before.trim_end().ends_with("use")
+            && (after.starts_with(';') || after.starts_with(" as "));
         starts && (after.starts_with("::") || imported)
     })
 }
@@ -205,11 +291,25 @@ fn report(faults: &[String]) {
 
 #[test]
 fn a_crate_is_told_from_a_word_that_looks_like_it() {
-    let named = ["use hyper::body;", "let x = hyper::Request::new();", "use hyper;", "    ::hyper::x()"];
+    let named = [
+        "use hyper::body;",
+        "let x = hyper::Request::new();",
+        "use hyper;",
+        "    ::hyper::x()",
+    ];
     for line in named {
         assert!(names_crate(line, "hyper"), "{line}");
     }
-    for line in ["use hyper_util::rt;", "self::hyper::x", "\"hyper::\"", "waiter.notify::<T>()", "let hyper = 1;"] {
-        assert!(!names_crate(line, "hyper") && !names_crate(line, "notify"), "{line}");
+    for line in [
+        "use hyper_util::rt;",
+        "self::hyper::x",
+        "\"hyper::\"",
+        "waiter.notify::<T>()",
+        "let hyper = 1;",
+    ] {
+        assert!(
+            !names_crate(line, "hyper") && !names_crate(line, "notify"),
+            "{line}"
+        );
     }
 }

@@ -28,7 +28,9 @@ const PATIENCE_SETTLE: Duration = Duration::from_secs(600);
 const POLL: Duration = Duration::from_millis(20);
 /// Queue, topic and exchange have one name.
 const NAME: &str = "hookswitch-bench";
-/// The gauge of events that are not finished.
+/// The counter of delivery attempts, and its label for those that came to their end.
+const ATTEMPTS: (&str, &str) = ("hookswitch_sink_attempts_total", "result=\"delivered\"");
+/// The gauge of events that are not finished; published once in a while.
 const OPEN_EVENTS: &str = "hookswitch_journal_open_events";
 
 /// Where a job's events go.
@@ -144,13 +146,13 @@ impl Job<'_> {
             self.config(&listen, &admin, &sink),
         )?;
 
-        let mut counter = None;
+        let mut receiving = None;
         if self.destination == Destination::Http {
             let step =
                 Step::new(std::env::current_exe()?).args(["serve-counter", "--listen", &receiver]);
             let mut running = step.start_silently(&folder.join("counter.log"))?;
             http::wait_until_ready(&receiver, "/", PATIENCE_START, || !running.has_ended())?;
-            counter = Some(running);
+            receiving = Some(running);
         }
         let program = repository::target().join("release/hookswitch");
         let step = Step::new(program)
@@ -164,10 +166,18 @@ impl Job<'_> {
         let before = Usage::of(host.id());
         let start = Instant::now();
         let sent = load::run(&listen, "/hooks", template, self.pace, self.length)?;
-        self.wait_until_settled(&admin, &mut host)?;
+        if self.destination != Destination::Accept {
+            let delivered = |page: &str| {
+                counter(page, ATTEMPTS).is_some_and(|count| count >= sent.acknowledged as f64)
+            };
+            wait_until(&admin, &mut host, "deliveries", delivered)?;
+        }
         let settled_after = start.elapsed();
+        wait_until(&admin, &mut host, "settlements", |page| {
+            gauge(page, OPEN_EVENTS) == Some(0.0)
+        })?;
         let used = Usage::of(host.id()).since(&before);
-        if counter.is_some() {
+        if receiving.is_some() {
             let received: u64 = http::page(&receiver, "/")?.trim().parse()?;
             if received < sent.acknowledged {
                 bail!(
@@ -246,28 +256,6 @@ impl Job<'_> {
         )
     }
 
-    fn wait_until_settled(&self, admin: &str, host: &mut Running) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE_SETTLE;
-        loop {
-            let page = http::page(admin, "/metrics")?;
-            let open = gauge(&page, OPEN_EVENTS)
-                .with_context(|| format!("/metrics has no {OPEN_EVENTS}"))?;
-            if open < 1.0 {
-                return Ok(());
-            }
-            if host.has_ended() {
-                bail!("the host ended");
-            }
-            if Instant::now() >= deadline {
-                bail!(
-                    "{open} events are still not settled after {} s",
-                    PATIENCE_SETTLE.as_secs()
-                );
-            }
-            std::thread::sleep(POLL);
-        }
-    }
-
     /// Counts what is in the queue, by RabbitMQ's own word, and empties it.
     fn drain(&self, rabbit: &RabbitMq, acknowledged: u64) -> Result<()> {
         let listing = rabbit.ctl(&[
@@ -304,6 +292,44 @@ fn declare(rabbit: &RabbitMq, folder: &Path) -> Result<()> {
 /// The example plugin that edits JSON, on fields that the body has.
 const PLUGIN_CONFIG: &str = "config = { rules = [{ pointer = \"/subject/email\", action = \"mask\" }, { pointer = \"/subject/name\", action = \"drop\" }] }\n";
 
+/// Waits until a page of metrics says so.
+fn wait_until(
+    admin: &str,
+    host: &mut Running,
+    what: &str,
+    done: impl Fn(&str) -> bool,
+) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE_SETTLE;
+    loop {
+        let page = http::page(admin, "/metrics")?;
+        if done(&page) {
+            return Ok(());
+        }
+        if host.has_ended() {
+            bail!("the host ended");
+        }
+        if Instant::now() >= deadline {
+            bail!(
+                "waited {} s for {what}; the last metrics:\n{page}",
+                PATIENCE_SETTLE.as_secs()
+            );
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+/// The sum of a metric's series that have a label.
+fn counter(page: &str, (name, label): (&str, &str)) -> Option<f64> {
+    let series = page
+        .lines()
+        .filter_map(|line| line.strip_prefix(name)?.strip_prefix('{')?.split_once("} "));
+    let values = series.filter(|(labels, _)| labels.split(',').any(|one| one == label));
+    let values: Vec<f64> = values
+        .filter_map(|(_, value)| value.split(' ').next()?.parse().ok())
+        .collect();
+    (!values.is_empty()).then(|| values.iter().sum())
+}
+
 /// The value of a metric without labels.
 fn gauge(page: &str, name: &str) -> Option<f64> {
     page.lines().find_map(|line| {
@@ -321,9 +347,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_gauge_is_read_from_a_page_of_metrics() {
+    fn figures_are_read_from_a_page_of_metrics() {
         let page = "# TYPE a gauge\na_b 1\na 2.5\nc{x=\"1\"} 3\n# EOF\n";
         assert_eq!(gauge(page, "a"), Some(2.5));
         assert_eq!(gauge(page, "c"), None);
+        let page =
+            "n_total{a=\"1\",b=\"x\"} 3\nn_total{a=\"2\",b=\"x\"} 4\nn_total{a=\"2\",b=\"y\"} 9\n";
+        assert_eq!(counter(page, ("n_total", "b=\"x\"")), Some(7.0));
+        assert_eq!(counter(page, ("n_total", "b=\"z\"")), None);
     }
 }
