@@ -48,6 +48,33 @@ pub struct Config {
     pub routes: Vec<Route>,
 }
 
+impl Config {
+    /// What of `new` a reload cannot bring about, a line each; empty if it can bring about all.
+    #[must_use]
+    pub fn restart_needed(&self, new: &Self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let (old_server, new_server) = (&self.server, &new.server);
+        if old_server.listen != new_server.listen {
+            let (old, new) = (old_server.listen, new_server.listen);
+            lines.push(format!("`[server] listen` changes from {old} to {new}"));
+        }
+        if old_server.admin != new_server.admin {
+            let name = |admin: Option<SocketAddr>| {
+                admin.map_or_else(|| "off".to_owned(), |admin| admin.to_string())
+            };
+            let (old, new) = (name(old_server.admin), name(new_server.admin));
+            lines.push(format!("`[server] admin` changes from {old} to {new}"));
+        }
+        if old_server.tls != new_server.tls {
+            lines.push("`[server] tls` changes".to_owned());
+        }
+        if self.storage != new.storage {
+            lines.push("`[storage]` changes".to_owned());
+        }
+        lines
+    }
+}
+
 /// `[server]`. Changes of the addresses need a restart; a reload says so.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Server {
