@@ -117,7 +117,7 @@ async fn after_fifty_kills_under_load_every_acknowledged_event_was_delivered_or_
         .collect();
     for round in 0..ROUNDS {
         // Kills land in the middle of work: after this round's 20 to 120 acknowledged events.
-        let enough = ledger.lock().unwrap().len() + 20 + rand::random_range(0..100);
+        let enough = ledger.lock().unwrap().len() + 20 + fastrand::usize(0..100);
         eventually(&format!("round {round}'s load"), PATIENCE, async || {
             (ledger.lock().unwrap().len() >= enough).then_some(())
         })

@@ -90,7 +90,7 @@ async fn in_kafka(bootstrap: &str) -> Vec<Seen> {
     let read = move || {
         let consumer: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", &bootstrap)
-            .set("group.id", format!("test-{:x}", rand::random::<u64>()))
+            .set("group.id", format!("test-{:x}", fastrand::u64(..)))
             .set("enable.partition.eof", "true")
             .create()
             .unwrap();
