@@ -50,10 +50,8 @@ fn the_store_is_denied_without_a_grant() {
 
 #[test]
 fn values_are_set_only_as_expected_and_within_the_limits() {
-    let world = std::cell::RefCell::new(super::world::World {
-        state_granted: true,
-        ..Default::default()
-    });
+    let world = std::cell::RefCell::<super::world::World>::default();
+    world.borrow_mut().state_granted = true;
     super::world::within(&world, || {
         assert_eq!(
             state::compare_and_set("k", Some(b"x"), b"1", None),
