@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use super::{Host, cases, event};
+use super::cases::check;
+use super::{Host, event};
 use crate::{ConfigError, Event, Failure, Message, NoConfig, Outcome, Plugin, clock, log, state};
 
 /// Counts events of a source for a minute.
@@ -83,7 +84,7 @@ fn a_case_that_does_not_hold_tells_what_was_expected_and_what_came() {
     let folder = std::env::temp_dir().join(format!("hookswitch-cases-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     assert!(
-        cases::<Count>(&folder, "{}").is_err(),
+        check::<Count>(&folder, "{}", false).is_err(),
         "an empty folder proves nothing"
     );
     let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
@@ -92,12 +93,14 @@ fn a_case_that_does_not_hold_tells_what_was_expected_and_what_came() {
         "one.expected.json",
         r#"{"forward": [{"body": 1, "event_type": "count"}]}"#,
     );
-    assert_eq!(cases::<Count>(&folder, "{}").unwrap(), 1);
+    assert_eq!(check::<Count>(&folder, "{}", false).unwrap(), 1);
     write(
         "one.expected.json",
         r#"{"forward": [{"body": 1.0, "event_type": "count"}]}"#,
     );
-    let error = cases::<Count>(&folder, "{}").unwrap_err().to_string();
+    let error = check::<Count>(&folder, "{}", false)
+        .unwrap_err()
+        .to_string();
     assert!(
         error.contains("\"body\": 1.0") && error.contains("\"body\": 1\n"),
         "{error}"
