@@ -45,14 +45,22 @@ pub enum CaseError {
 /// # Errors
 /// All cases that do not hold, each with what was expected and what came.
 pub fn cases<P: Plugin>(folder: impl AsRef<Path>, config: &str) -> Result<usize, CaseError> {
-    let folder = folder.as_ref();
+    let bless = std::env::var_os("BLESS").is_some_and(|value| value == "1");
+    check::<P>(folder.as_ref(), config, bless)
+}
+
+/// Compares, or rewrites.
+pub(super) fn check<P: Plugin>(
+    folder: &Path,
+    config: &str,
+    bless: bool,
+) -> Result<usize, CaseError> {
     let mut files = Vec::new();
     find(folder, &mut files)?;
     files.sort();
     if files.is_empty() {
         return Err(CaseError::Empty(folder.to_owned()));
     }
-    let bless = std::env::var_os("BLESS").is_some_and(|value| value == "1");
     let mut differences = Vec::new();
     for file in &files {
         let got = run::<P>(file, config)?;

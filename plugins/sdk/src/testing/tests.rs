@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use super::{Host, cases, event};
+use super::cases::check;
+use super::{Host, event};
 use crate::{ConfigError, Event, Failure, Message, NoConfig, Outcome, Plugin, clock, log, state};
 
 /// Counts events of a source for a minute.
@@ -50,10 +51,8 @@ fn the_store_is_denied_without_a_grant() {
 
 #[test]
 fn values_are_set_only_as_expected_and_within_the_limits() {
-    let world = std::cell::RefCell::new(super::world::World {
-        state_granted: true,
-        ..Default::default()
-    });
+    let world = std::cell::RefCell::<super::world::World>::default();
+    world.borrow_mut().state_granted = true;
     super::world::within(&world, || {
         assert_eq!(
             state::compare_and_set("k", Some(b"x"), b"1", None),
@@ -85,7 +84,7 @@ fn a_case_that_does_not_hold_tells_what_was_expected_and_what_came() {
     let folder = std::env::temp_dir().join(format!("hookswitch-cases-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     assert!(
-        cases::<Count>(&folder, "{}").is_err(),
+        check::<Count>(&folder, "{}", false).is_err(),
         "an empty folder proves nothing"
     );
     let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
@@ -94,12 +93,14 @@ fn a_case_that_does_not_hold_tells_what_was_expected_and_what_came() {
         "one.expected.json",
         r#"{"forward": [{"body": 1, "event_type": "count"}]}"#,
     );
-    assert_eq!(cases::<Count>(&folder, "{}").unwrap(), 1);
+    assert_eq!(check::<Count>(&folder, "{}", false).unwrap(), 1);
     write(
         "one.expected.json",
         r#"{"forward": [{"body": 1.0, "event_type": "count"}]}"#,
     );
-    let error = cases::<Count>(&folder, "{}").unwrap_err().to_string();
+    let error = check::<Count>(&folder, "{}", false)
+        .unwrap_err()
+        .to_string();
     assert!(
         error.contains("\"body\": 1.0") && error.contains("\"body\": 1\n"),
         "{error}"
