@@ -8,11 +8,6 @@ mod envelope;
 pub mod file;
 pub mod http;
 pub mod kafka;
-mod envelope;
-pub mod file;
-pub mod http;
-pub mod kafka;
-pub mod open;
 pub mod rabbitmq;
 #[cfg(test)]
 mod testing;
@@ -138,6 +133,11 @@ impl SinkError {
             detail: detail.into(),
             retry_after: None,
         }
+    }
+
+    /// Settings that cannot work, found when the sink is made.
+    fn bad_settings(detail: impl Into<String>) -> Self {
+        Self::new(Class::Configuration, "bad_settings", detail)
     }
 }
 

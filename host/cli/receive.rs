@@ -60,7 +60,7 @@ pub async fn execute(args: Args) -> anyhow::Result<ExitCode> {
     anstream::eprintln!("listening on http://{}", receiver.local_addr()?);
     let print = move |received: Received| {
         let line = if args.json {
-            json_line(&received)
+            json_line(&received).to_string()
         } else {
             text_line(&received)
         };

@@ -20,7 +20,6 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::log::{Log, Rotation};
 use self::writer::Job;
-use super::open::SetupError;
 use super::{Class, Delivery, Receipt, Sink, SinkError};
 use crate::config;
 
@@ -28,7 +27,7 @@ use crate::config;
 const QUEUE: usize = 1024;
 
 /// A file of JSON lines. See the module's text.
-pub struct FileSink {
+pub struct File {
     path: PathBuf,
     rotation: Rotation,
     writer: Mutex<Writer>,
@@ -41,12 +40,12 @@ enum Writer {
     Closed,
 }
 
-impl FileSink {
+impl File {
     /// Keeps the settings; the file is opened, and its folder made, with the first delivery.
     ///
     /// # Errors
     /// None today; the signature is that of all sinks.
-    pub fn new(_sink: &config::Sink, file: &config::File) -> Result<Self, SetupError> {
+    pub fn new(file: &config::File, _sink: &config::Sink) -> Result<Self, SinkError> {
         Ok(Self {
             path: file.path.clone(),
             rotation: Rotation {
@@ -84,7 +83,7 @@ impl FileSink {
 }
 
 #[async_trait]
-impl Sink for FileSink {
+impl Sink for File {
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, SinkError> {
         let line = line::render(delivery)
             .map_err(|error| SinkError::new(Class::Permanent, "bad_line", error.to_string()))?;

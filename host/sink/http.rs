@@ -34,7 +34,6 @@ use tokio::time::{Instant, timeout_at};
 pub use self::answer::excerpt;
 use self::connect::{Connector, Reused};
 use self::signature::SigningKey;
-use super::open::SetupError;
 use super::{Class, Delivery, Receipt, Sink, SinkError, envelope};
 use crate::config;
 
@@ -51,7 +50,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const IDLE_CONNECTIONS_MAX: usize = 64;
 
 /// An HTTP endpoint. See the module's text.
-pub struct HttpSink {
+pub struct Http {
     client: Client<Connector, Full<Bytes>>,
     method: http::Method,
     url: Uri,
@@ -63,30 +62,29 @@ pub struct HttpSink {
     patience: Duration,
 }
 
-impl HttpSink {
+impl Http {
     /// Checks the settings and builds the client; connects to nothing.
     ///
     /// # Errors
     /// If a header, a secret or the URL cannot be used.
-    pub fn new(sink: &config::Sink, http: &config::Http) -> Result<Self, SetupError> {
-        let tls = tls_config(http.url.scheme_str() == Some("https"))
-            .map_err(|problem| SetupError::new(sink, problem))?;
-        Self::with_tls(sink, http, tls)
+    pub fn new(http: &config::Http, sink: &config::Sink) -> Result<Self, SinkError> {
+        let tls =
+            tls_config(http.url.scheme_str() == Some("https")).map_err(SinkError::bad_settings)?;
+        Self::with_tls(http, sink, tls)
     }
 
     fn with_tls(
-        sink: &config::Sink,
         http: &config::Http,
+        sink: &config::Sink,
         tls: ClientConfig,
-    ) -> Result<Self, SetupError> {
-        let problem = |text: String| SetupError::new(sink, text);
-        let place = place(&http.url).map_err(problem)?;
+    ) -> Result<Self, SinkError> {
+        let place = place(&http.url).map_err(SinkError::bad_settings)?;
         let keys = http
             .sign
             .iter()
             .map(SigningKey::new)
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| problem(error.to_string()))?;
+            .map_err(|error| SinkError::bad_settings(error.to_string()))?;
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
@@ -98,7 +96,7 @@ impl HttpSink {
             method: http.method.clone(),
             url: http.url.clone(),
             place,
-            headers: request::configured(&http.headers).map_err(problem)?,
+            headers: request::configured(&http.headers).map_err(SinkError::bad_settings)?,
             keys,
             patience: envelope::patience(sink.timeout),
         })
@@ -157,7 +155,7 @@ impl HttpSink {
 }
 
 #[async_trait]
-impl Sink for HttpSink {
+impl Sink for Http {
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, SinkError> {
         let deadline = Instant::now() + self.patience;
         let exchange = timeout_at(deadline, self.exchange(delivery));

@@ -19,13 +19,12 @@ use tokio::time::Instant;
 
 use self::client::Clients;
 use self::failure::Unsent;
-use super::open::SetupError;
 use super::{Class, Delivery, Receipt, Sink, SinkError, envelope};
 use crate::config;
 use crate::template::{Context, Template};
 
 /// A Kafka topic. See the module's text.
-pub struct KafkaSink {
+pub struct Kafka {
     topic: Template,
     patience: Duration,
     /// Sends messages in batches.
@@ -34,15 +33,14 @@ pub struct KafkaSink {
     single: Clients,
 }
 
-impl KafkaSink {
+impl Kafka {
     /// Checks the settings; the client is made with the first delivery.
     ///
     /// # Errors
     /// If an option is unknown, not valid, or one that the sink's promises rest on.
-    pub fn new(sink: &config::Sink, kafka: &config::Kafka) -> Result<Self, SetupError> {
+    pub fn new(kafka: &config::Kafka, sink: &config::Sink) -> Result<Self, SinkError> {
         let patience = envelope::patience(sink.timeout);
-        let batching = settings::producer(kafka, patience)
-            .map_err(|problem| SetupError::new(sink, problem))?;
+        let batching = settings::producer(kafka, patience).map_err(SinkError::bad_settings)?;
         let single = settings::one_by_one(&batching);
         Ok(Self {
             topic: kafka.topic.clone(),
@@ -66,7 +64,7 @@ impl KafkaSink {
 }
 
 #[async_trait]
-impl Sink for KafkaSink {
+impl Sink for Kafka {
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, SinkError> {
         let deadline = Instant::now() + self.patience;
         let topic = self.topic_of(delivery)?;

@@ -1,11 +1,14 @@
 //! Test values for the sinks' unit tests: one delivery, as a route would make it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::{Delivery, Origin};
+use crate::config::{self, SinkKind};
 use crate::event::{EventId, Message};
+use crate::retry::RetryPolicy;
 
 /// 2026-11-20T12:00:00.250Z
 const RECEIVED_AT_MS: u64 = 1_795_176_000_250;
@@ -39,5 +42,18 @@ pub(super) fn delivery(message_id: &str, body: &[u8]) -> Delivery {
         },
         attempts: 0,
         created_at_ms: RECEIVED_AT_MS,
+    }
+}
+
+/// A sink's configuration with this destination and timeout.
+pub(super) fn config_of(kind: SinkKind, timeout: Duration) -> config::Sink {
+    config::Sink {
+        name: Arc::from("crm"),
+        kind,
+        retry: RetryPolicy::default(),
+        concurrency: 16,
+        timeout,
+        queue_max: 1000,
+        pause: Duration::from_secs(1),
     }
 }

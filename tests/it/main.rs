@@ -10,3 +10,11 @@
 
 /// The house rules: fences, sizes, heads, words, papers.
 mod tidy;
+/// kill -9 under load, with a ledger.
+mod crash;
+/// The whole way on real brokers, each stopped and started again.
+mod pipeline;
+/// Reloads under load, swapped and broken components, hostile plugins beside good ones, drain.
+mod reload;
+/// What the tests share.
+mod support;

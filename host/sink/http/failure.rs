@@ -58,7 +58,7 @@ fn closed_before_answer(error: &ClientError) -> bool {
 
 /// The first error of type `E` among an error and its sources.
 fn find<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {
-    std::iter::successors(Some(error), |error| error.source()).find_map(|error| {
+    std::iter::successors(Some(error), |&error| error.source()).find_map(|error| {
         error.downcast_ref::<E>().or_else(|| {
             // rustls errors travel inside of io errors, whose `source` skips the error itself.
             let inner = error.downcast_ref::<std::io::Error>()?.get_ref()?;
@@ -69,7 +69,7 @@ fn find<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Optio
 
 /// The error that started it, which names the cause best.
 fn innermost(error: &(dyn StdError + 'static)) -> String {
-    std::iter::successors(Some(error), |error| error.source())
+    std::iter::successors(Some(error), |&error| error.source())
         .last()
         .map(ToString::to_string)
         .unwrap_or_default()

@@ -1,3 +1,5 @@
+//! A Hookswitch plugin that turns the webhooks of identity providers into one decision event.
+//!
 #![doc = include_str!("../README.md")]
 //!
 //! # How this crate is laid out

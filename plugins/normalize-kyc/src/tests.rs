@@ -41,10 +41,11 @@ fn read(provider: &str, event: Value) -> Value {
 }
 
 #[test]
-fn every_golden_case_holds() {
+fn every_golden_case_holds_and_fits_the_schema() {
     let count =
         testing::cases::<NormalizeKyc>(CASES, "{}").unwrap_or_else(|error| panic!("{error}"));
-    assert!(count >= 100, "only {count} cases");
+    assert!(count >= 190, "only {count} cases");
+    assert!(schema::check_cases() >= 190, "cases without a message");
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! A Hookswitch plugin that takes personal data out of JSON bodies.
+//!
 #![doc = include_str!("../README.md")]
 //!
 //! # How this crate is laid out

@@ -74,8 +74,8 @@ fn is_utc(text: &str) -> bool {
         && text.parse::<jiff::Timestamp>().is_ok()
 }
 
-#[test]
-fn the_output_of_every_golden_case_fits_the_schema() {
+/// Checks what the files of all golden cases expect, and returns how many messages that were.
+pub(super) fn check_cases() -> usize {
     let mut count = 0;
     for provider in std::fs::read_dir(CASES).unwrap() {
         for file in std::fs::read_dir(provider.unwrap().path()).unwrap() {
@@ -91,5 +91,5 @@ fn the_output_of_every_golden_case_fits_the_schema() {
             }
         }
     }
-    assert!(count >= 100, "only {count} outputs");
+    count
 }
