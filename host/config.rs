@@ -4,6 +4,7 @@
 //! reports every problem at once with its place. What it returns is complete: nobody further down
 //! parses text or looks at the environment. It opens no socket and loads no component.
 
+pub mod codes;
 pub mod diagnostic;
 pub mod keys;
 mod mask;
@@ -27,7 +28,7 @@ use crate::template::Template;
 use crate::verify::Verifier;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
-pub use resolve::load;
+pub use resolve::{load, load_with};
 
 /// A whole, valid configuration.
 #[derive(Clone, Debug)]
