@@ -23,7 +23,7 @@ use crate::config::Source;
 use crate::event::{Event, EventId, Header};
 use crate::journal::{Appended, DedupeKey};
 use crate::metrics::NO_SOURCE;
-use crate::verify::{self, Coverage, Rejection};
+use crate::verify::{self, Rejection};
 
 /// What all connections of a listener share.
 pub struct Door {
@@ -274,12 +274,7 @@ fn event(
     verified: verify::Verified,
     now_ms: u64,
 ) -> Event {
-    headers::strip_credentials(&mut headers, None);
-    let coverage = match verified.coverage {
-        Coverage::Full => "full",
-        Coverage::Partial => "partial",
-        Coverage::None => "none",
-    };
+    headers::strip_credentials(&mut headers, &source.verifier);
     let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     Event {
         id: EventId::now(),
@@ -290,10 +285,10 @@ fn event(
         received_at_ms: now_ms,
         method: head.method.as_str().to_owned(),
         path: head.uri.path().to_owned(),
-        query: head.uri.query().unwrap_or_default().to_owned(),
+        query: headers::strip_query(head.uri.query().unwrap_or_default(), &source.verifier),
         headers,
         content_type: content_type.map(str::to_owned),
         body,
-        attributes: vec![("coverage".to_owned(), coverage.to_owned())],
+        attributes: vec![("coverage".to_owned(), verified.coverage.as_str().to_owned())],
     }
 }
