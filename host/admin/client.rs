@@ -22,7 +22,9 @@ pub enum ClientError {
     #[error("`{0}` is not an admin address; it looks like http://127.0.0.1:9180")]
     Address(String),
     /// Nobody answers there.
-    #[error("no answer from {address}: {source}; is `hookswitch run` up, and is its `admin` address this one?")]
+    #[error(
+        "no answer from {address}: {source}; is `hookswitch run` up, and is its `admin` address this one?"
+    )]
     Connect {
         /// Where.
         address: String,
@@ -71,13 +73,21 @@ pub async fn get(admin: &str, target: &str) -> Result<Answer, ClientError> {
 /// `host:port` of an admin URL.
 fn address(admin: &str) -> Result<String, ClientError> {
     let wrong = || ClientError::Address(admin.to_owned());
-    let url = if admin.contains("://") { admin.to_owned() } else { format!("http://{admin}") };
+    let url = if admin.contains("://") {
+        admin.to_owned()
+    } else {
+        format!("http://{admin}")
+    };
     let uri: Uri = url.parse().map_err(|_| wrong())?;
     if uri.scheme_str() != Some("http") || !matches!(uri.path(), "" | "/") {
         return Err(wrong());
     }
     let authority = uri.authority().ok_or_else(wrong)?;
-    Ok(format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(9180)))
+    Ok(format!(
+        "{}:{}",
+        authority.host(),
+        authority.port_u16().unwrap_or(9180)
+    ))
 }
 
 async fn fetch(address: &str, target: &str) -> Result<Answer, ClientError> {
@@ -85,10 +95,12 @@ async fn fetch(address: &str, target: &str) -> Result<Answer, ClientError> {
         address: address.to_owned(),
         source,
     };
-    let stream = TcpStream::connect(address).await.map_err(|source| ClientError::Connect {
-        address: address.to_owned(),
-        source,
-    })?;
+    let stream = TcpStream::connect(address)
+        .await
+        .map_err(|source| ClientError::Connect {
+            address: address.to_owned(),
+            source,
+        })?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(http)?;
     let request = Request::get(target)
         .header(HOST, address)
@@ -97,7 +109,9 @@ async fn fetch(address: &str, target: &str) -> Result<Answer, ClientError> {
     let exchange = async {
         let answer = sender.send_request(request).await.map_err(http)?;
         let status = answer.status();
-        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
+        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX)
+            .collect()
+            .await;
         let body = body.map_err(|error| ClientError::Answer {
             address: address.to_owned(),
             reason: error.to_string(),

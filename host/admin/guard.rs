@@ -80,7 +80,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, http::HeaderValue::from_static("127.0.0.1:9180"));
         assert!(admits(&headers));
-        headers.insert(ORIGIN, http::HeaderValue::from_static("https://example.com"));
+        headers.insert(
+            ORIGIN,
+            http::HeaderValue::from_static("https://example.com"),
+        );
         assert!(!admits(&headers));
     }
 }

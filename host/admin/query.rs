@@ -46,7 +46,10 @@ pub fn events(query: &str, now_ms: u64) -> Result<EventQuery, QueryError> {
                 events.before = Some(value.parse().map_err(|_| wrong)?);
             }
             "limit" => {
-                let limit = value.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
+                let limit = value
+                    .parse()
+                    .ok()
+                    .filter(|limit| (1..=LIMIT_MAX).contains(limit));
                 events.limit = limit.ok_or_else(|| wrong("limit", "a number from 1 to 1000"))?;
             }
             _ => return Err(QueryError::Unknown(name)),
@@ -58,10 +61,13 @@ pub fn events(query: &str, now_ms: u64) -> Result<EventQuery, QueryError> {
 /// Decoded names and values; `+` is a space, as forms write it, except in the time zone of a time.
 pub fn pairs(query: &str) -> impl Iterator<Item = (String, String)> {
     let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-    query.split('&').filter(|pair| !pair.is_empty()).map(move |pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (decode(name), decode(value))
-    })
+    query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(move |pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(name), decode(value))
+        })
 }
 
 fn wrong(name: &'static str, expected: &'static str) -> QueryError {
@@ -69,10 +75,15 @@ fn wrong(name: &'static str, expected: &'static str) -> QueryError {
 }
 
 fn state(value: &str) -> Result<State, QueryError> {
-    [State::Pending, State::Delivered, State::Dropped, State::Dead]
-        .into_iter()
-        .find(|state| state.as_str() == value)
-        .ok_or_else(|| wrong("state", "pending, delivered, dropped or dead"))
+    [
+        State::Pending,
+        State::Delivered,
+        State::Dropped,
+        State::Dead,
+    ]
+    .into_iter()
+    .find(|state| state.as_str() == value)
+    .ok_or_else(|| wrong("state", "pending, delivered, dropped or dead"))
 }
 
 /// A time (RFC 3339), or how long ago (`15m`, `2h 30m`).
@@ -82,7 +93,12 @@ fn since_ms(value: &str, now_ms: u64) -> Result<u64, QueryError> {
     }
     let time: Option<jiff::Timestamp> = value.parse().ok();
     time.and_then(|time| u64::try_from(time.as_millisecond()).ok())
-        .ok_or_else(|| wrong("since", "a time like 2026-01-31T08:00:00Z or an age like 15m"))
+        .ok_or_else(|| {
+            wrong(
+                "since",
+                "a time like 2026-01-31T08:00:00Z or an age like 15m",
+            )
+        })
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -115,19 +131,31 @@ mod tests {
             ("2001-09-09T03:46:40%2B02:00", NOW_MS),
             ("2001-09-09T03:46:40+02:00", NOW_MS),
         ] {
-            assert_eq!(events(&format!("since={since}"), 0).unwrap().since_ms, Some(expected));
+            assert_eq!(
+                events(&format!("since={since}"), 0).unwrap().since_ms,
+                Some(expected)
+            );
         }
     }
 
     #[test]
     fn what_cannot_be_used_is_an_error_that_names_it() {
         for (query, expected) in [
-            ("sauce=a", "unknown parameter `sauce`; known are source, type, state, since, limit, before"),
-            ("state=lost", "`state` must be pending, delivered, dropped or dead"),
+            (
+                "sauce=a",
+                "unknown parameter `sauce`; known are source, type, state, since, limit, before",
+            ),
+            (
+                "state=lost",
+                "`state` must be pending, delivered, dropped or dead",
+            ),
             ("limit=0", "`limit` must be a number from 1 to 1000"),
             ("limit=1001", "`limit` must be a number from 1 to 1000"),
             ("before=x", "`before` must be the `next` of an earlier page"),
-            ("since=soon", "`since` must be a time like 2026-01-31T08:00:00Z or an age like 15m"),
+            (
+                "since=soon",
+                "`since` must be a time like 2026-01-31T08:00:00Z or an age like 15m",
+            ),
         ] {
             assert_eq!(events(query, NOW_MS).unwrap_err().to_string(), expected);
         }

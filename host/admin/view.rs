@@ -121,7 +121,9 @@ pub struct Attempt {
 /// Milliseconds since the epoch as RFC 3339 in UTC, always with milliseconds.
 #[must_use]
 pub fn time(at_ms: u64) -> String {
-    let at = i64::try_from(at_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    let at = i64::try_from(at_ms)
+        .ok()
+        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     at.map_or_else(String::new, |at| format!("{at:.3}"))
 }
 
@@ -158,7 +160,11 @@ pub fn event(found: &EventSummary) -> Event {
 pub fn whole(found: &EventSummary) -> Event {
     let event = &found.event;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let headers = event.headers.iter().map(|h| (h.name.clone(), text(&h.value))).collect();
+    let headers = event
+        .headers
+        .iter()
+        .map(|h| (h.name.clone(), text(&h.value)))
+        .collect();
     let mut view = self::event(found);
     view.request = Some(Request {
         method: event.method.clone(),
@@ -180,9 +186,9 @@ fn body(bytes: &[u8]) -> Body {
     let text = match std::str::from_utf8(shown) {
         Ok(text) => Some(text),
         // The cut may have gone through a character.
-        Err(error) if truncated && error.error_len().is_none() => {
-            shown.get(..error.valid_up_to()).and_then(|whole| std::str::from_utf8(whole).ok())
-        }
+        Err(error) if truncated && error.error_len().is_none() => shown
+            .get(..error.valid_up_to())
+            .and_then(|whole| std::str::from_utf8(whole).ok()),
         Err(_) => None,
     };
     let (encoding, text) = match text {
@@ -207,7 +213,10 @@ fn delivery(found: &DeliverySummary) -> Delivery {
         code: record.code.clone(),
         attempts: record.attempts,
         at: time(record.at_ms),
-        next_at: u64::try_from(record.next_at_ms).ok().filter(|_| waits).map(time),
+        next_at: u64::try_from(record.next_at_ms)
+            .ok()
+            .filter(|_| waits)
+            .map(time),
         detail: record.detail.clone(),
         plugins: record.plugins.clone(),
         message_id: record.message_id.clone(),
@@ -238,7 +247,13 @@ mod tests {
     #[test]
     fn a_body_is_text_where_it_can_be_and_cut_between_characters() {
         assert_eq!(body(b"{}").encoding, "utf-8");
-        assert_eq!((body(b"\xff\x00").encoding.as_str(), body(b"\xff\x00").text.as_str()), ("base64", "/wA="));
+        assert_eq!(
+            (
+                body(b"\xff\x00").encoding.as_str(),
+                body(b"\xff\x00").text.as_str()
+            ),
+            ("base64", "/wA=")
+        );
         let long = "a".repeat(BODY_SHOWN_BYTES_MAX - 1) + "\u{e4}\u{e4}";
         let shown = body(long.as_bytes());
         assert_eq!((shown.encoding.as_str(), shown.truncated), ("utf-8", true));

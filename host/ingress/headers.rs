@@ -21,7 +21,9 @@ const CREDENTIALS: [&str; 5] = [
 /// Bytes of a head as HTTP/1.1 would send it: `name: value\r\n` per field.
 #[must_use]
 pub fn bytes_in(map: &HeaderMap) -> usize {
-    map.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
+    map.iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum()
 }
 
 /// All fields in order. Values share one buffer.
@@ -45,7 +47,9 @@ pub fn copy(map: &HeaderMap) -> Vec<Header> {
 pub fn strip_credentials(headers: &mut Vec<Header>, verifier: &Verifier) {
     headers.retain(|header| {
         !CREDENTIALS.contains(&header.name.as_str())
-            && !verifier.credential_headers().any(|name| name == header.name)
+            && !verifier
+                .credential_headers()
+                .any(|name| name == header.name)
     });
 }
 
@@ -59,7 +63,9 @@ pub fn strip_query(query: &str, verifier: &Verifier) -> String {
     let secret = |pair: &&str| {
         let name = pair.split_once('=').map_or(*pair, |(name, _)| name);
         let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
-        verifier.credential_parameters().any(|parameter| parameter == name)
+        verifier
+            .credential_parameters()
+            .any(|parameter| parameter == name)
     };
     let kept: Vec<&str> = query.split('&').filter(|pair| !secret(pair)).collect();
     kept.join("&")
@@ -90,7 +96,12 @@ mod tests {
         let copied = copy(&map(&[("x-a", "1"), ("x-b", ""), ("x-a", "22")]));
         let mut seen: Vec<_> = copied
             .iter()
-            .map(|h| (h.name.as_str(), std::str::from_utf8(&h.value).unwrap_or_default()))
+            .map(|h| {
+                (
+                    h.name.as_str(),
+                    std::str::from_utf8(&h.value).unwrap_or_default(),
+                )
+            })
             .collect();
         seen.sort_unstable();
         assert_eq!(seen, [("x-a", "1"), ("x-a", "22"), ("x-b", "")]);

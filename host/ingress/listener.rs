@@ -63,7 +63,10 @@ pub async fn serve(listener: Listener, deps: Arc<Deps>, shutdown: Shutdown) {
         () = all_ended => return,
         () = shutdown.cut() => {}
     }
-    tracing::warn!(open = connections.len(), "connections cut: the drain deadline passed");
+    tracing::warn!(
+        open = connections.len(),
+        "connections cut: the drain deadline passed"
+    );
     connections.shutdown().await;
 }
 
