@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use crate::journal::Journal;
 use crate::metrics::Metrics;
 
-pub use listener::{Listener, serve};
+pub use listener::serve;
 
 /// What the admin listener works with.
 pub struct Deps {

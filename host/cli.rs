@@ -10,7 +10,7 @@ pub mod run;
 pub mod send;
 pub mod verify;
 
-use std::io::{self, IsTerminal as _};
+use std::io;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -131,17 +131,20 @@ pub fn start_log(format: LogFormat) -> anyhow::Result<()> {
         .with_env_var(LOG_VARIABLE)
         .from_env()
         .with_context(|| format!("{LOG_VARIABLE} is not a log level or filter"))?;
-    let colours =
-        io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
-        .with_ansi(colours);
+        .with_ansi(colours(&io::stderr()));
     let started = match format {
         LogFormat::Text => builder.with_target(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
     started.map_err(|error| anyhow::anyhow!("start the log: {error}"))
+}
+
+/// True if `stream` may be coloured: it is a terminal, and `NO_COLOR` is not set (no-color.org).
+pub(crate) fn colours(stream: &impl io::IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// True if whoever read our output has left, as `head` does: the end of the work, not a fault.

@@ -1,20 +1,19 @@
 //! Admin's listener: few connections, short heads, no request bodies.
 
 use std::convert::Infallible;
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::{Deps, api};
-use crate::shutdown::Shutdown;
+use crate::ingress::Listener;
 
 /// Connections at a time: operators, a scraper or two, a load balancer's health checks.
 const CONNECTIONS_MAX: usize = 128;
@@ -25,24 +24,8 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A bound address.
-#[derive(Debug)]
-pub struct Listener(TcpListener);
-
-impl Listener {
-    /// Binds `address`; port 0 takes a free one.
-    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
-        TcpListener::bind(address).await.map(Self)
-    }
-
-    /// Where it listens.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
-}
-
-/// Serves until `shutdown` is cut: while the program drains, health and metrics still answer.
-pub async fn serve(listener: Listener, deps: Arc<Deps>, shutdown: Shutdown) {
+/// Serves until `stop`, which comes last: while the program drains, health and metrics still answer.
+pub async fn serve(listener: Listener, deps: Arc<Deps>, stop: CancellationToken) {
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     loop {
@@ -52,7 +35,7 @@ pub async fn serve(listener: Listener, deps: Arc<Deps>, shutdown: Shutdown) {
         };
         tokio::select! {
             biased;
-            () = shutdown.cut() => break,
+            () = stop.cancelled() => break,
             Some(_) = connections.join_next() => {}
             (accepted, permit) = accepted => match accepted {
                 Ok((stream, _)) => {

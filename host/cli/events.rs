@@ -100,9 +100,3 @@ fn problem(status: StatusCode, body: &[u8]) -> String {
         str::to_owned,
     )
 }
-
-/// True if text may be coloured.
-fn colours() -> bool {
-    use std::io::IsTerminal as _;
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
-}

@@ -1,9 +1,11 @@
 //! `hookswitch run`
 
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::LogFormat;
+use super::{LogFormat, USAGE, colours};
+use crate::server::{self, End, StartError};
 
 const AFTER_HELP: &str = "\
 Nothing listens before the configuration, its secrets, plugins and journal are good; what is wrong is printed
@@ -42,5 +44,26 @@ pub struct Args {
 
 /// Runs the command.
 pub async fn execute(args: Args) -> anyhow::Result<ExitCode> {
-    crate::server::run(&args.config).await
+    let error = match server::serve(&args.config).await {
+        Ok(End::Drained) => return Ok(ExitCode::SUCCESS),
+        // The log has said why.
+        Ok(End::JournalFailed) => return Ok(ExitCode::FAILURE),
+        Err(error) => error,
+    };
+    let mut stderr = io::stderr();
+    match error {
+        StartError::Config(diagnostics) => {
+            write!(stderr, "{}", diagnostics.render(colours(&stderr)))?;
+            Ok(ExitCode::from(USAGE))
+        }
+        StartError::Tls(error) => {
+            writeln!(stderr, "error: {error}")?;
+            Ok(ExitCode::from(USAGE))
+        }
+        // The machine's fault, not the file's: a taken port, a full or foreign disk.
+        error => {
+            writeln!(stderr, "error: {:#}", anyhow::Error::from(error))?;
+            Ok(ExitCode::FAILURE)
+        }
+    }
 }

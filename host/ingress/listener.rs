@@ -19,7 +19,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A bound address.
 #[derive(Debug)]
-pub struct Listener(TcpListener);
+pub struct Listener(pub(crate) TcpListener);
 
 impl Listener {
     /// Binds `address`; port 0 takes a free one.

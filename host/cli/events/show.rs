@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use super::{Connection, Got, colours, get, table};
+use super::{Connection, Got, get, table};
 use crate::admin::view::{Delivery, Event, Request};
 use crate::event::EventId;
 
@@ -32,7 +32,7 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
         Got::Value(event) => event,
         Got::Done(code) => return Ok(code),
     };
-    std::io::stdout().write_all(story(&event, colours()).as_bytes())?;
+    std::io::stdout().write_all(story(&event, crate::cli::colours(&std::io::stdout())).as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 
