@@ -218,8 +218,11 @@ impl Committer {
                 );
                 AppendError::Busy
             }
-            // The batch is dropped with its replies, which tells the callers.
-            Trouble::Broken => return Err(error),
+            // The batch is dropped with its replies, which tells the callers; they find the status changed.
+            Trouble::Broken => {
+                self.status.fail();
+                return Err(error);
+            }
         };
         self.stalled.why = why;
         self.stalled.retry_at = Some(Instant::now() + RETRY_PAUSE);
@@ -353,7 +356,7 @@ impl Committer {
     /// After a full disk: tries whether a commit works again, since perhaps nobody sends events to a
     /// program that says it is full.
     fn probe(&mut self) -> rusqlite::Result<()> {
-        if !self.room.disk_full || !self.stalled.operations.is_empty() {
+        if !self.room.disk_full || self.room.disk_low || !self.stalled.operations.is_empty() {
             return Ok(());
         }
         let transaction =
@@ -404,7 +407,6 @@ impl Committer {
 
     /// Everything is answered; a last try for what was kept back, then the database is closed.
     fn finish(mut self, reply: Option<oneshot::Sender<()>>) {
-        self.operations.close();
         self.stalled.retry_at = None;
         let stalled = std::mem::take(&mut self.stalled.operations);
         if let Err(error) = self.try_batch(stalled) {
@@ -436,6 +438,17 @@ impl Committer {
         }
         self.status.fail();
         self.feed.close();
+        let Self {
+            connection,
+            lock,
+            operations,
+            stalled,
+            ..
+        } = self;
+        drop(connection);
+        drop(lock);
+        // Last, because this is what `close` waits for.
+        drop((stalled, operations));
     }
 }
 

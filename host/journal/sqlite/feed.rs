@@ -193,5 +193,4 @@ impl Feed {
 }
 
 #[cfg(test)]
-#[path = "feed_tests.rs"]
 mod tests;
