@@ -13,7 +13,6 @@ use crate::journal::{AppendError, Appended, DedupeKey, JournalError, Settlement}
 pub(super) struct Append {
     pub(super) encoded: EncodedEvent,
     pub(super) dedupe: Option<DedupeKey>,
-    #[expect(dead_code, reason = "held for its drop")]
     pub(super) load: Load,
     pub(super) reply: oneshot::Sender<Result<Appended, AppendError>>,
 }
@@ -49,6 +48,8 @@ pub(super) enum Answer {
 
 impl Append {
     pub(super) fn answer(self, answer: Result<Appended, AppendError>) {
+        // Before the answer, so that who has it finds room for the next.
+        drop(self.load);
         // Callers may stop waiting at any time; what they asked for is done all the same.
         let _ = self.reply.send(answer);
     }
