@@ -1,1 +1,193 @@
-//! Presets.
+//! Presets: what is known of each provider, as data in `host/providers/*.toml`, embedded in the binary.
+//!
+//! A preset says how the provider signs ([`crate::verify::Scheme`]), which answers it wants, what of all this is
+//! certain, and how a sample event looks. This module parses; it verifies nothing.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use crate::event::Header;
+use crate::verify::Scheme;
+
+/// The preset that lets everything through, for a source that has to be open. It has to be named.
+pub const UNVERIFIED: &str = "unverified";
+
+/// What is known of one provider.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preset {
+    /// The name in `provider = "..."`, kebab-case. Set from the file's name.
+    #[serde(skip)]
+    pub name: &'static str,
+    /// The provider's own name.
+    pub title: String,
+    /// Where the provider documents its webhooks.
+    pub docs: String,
+    /// What the scheme rests on.
+    pub confidence: Confidence,
+    /// False if part of the scheme is a guess. `hookswitch check` warns.
+    pub confirmed: bool,
+    /// What is not certain, for people.
+    #[serde(default)]
+    pub doubt: String,
+    /// What the secret is and where the provider shows it.
+    pub secret: String,
+    /// Parameters that the scheme takes, with their meaning.
+    #[serde(default)]
+    pub params: BTreeMap<String, String>,
+    /// True if the source has to know its own public URL.
+    #[serde(default)]
+    pub needs_public_url: bool,
+    /// Addresses that the provider publishes as its senders.
+    #[serde(default)]
+    pub ips: Vec<IpAddr>,
+    /// The answers that the provider wants.
+    #[serde(default)]
+    pub answer: Answer,
+    /// Media types that its events come in, lower-case; empty where it is not known or anything goes.
+    #[serde(default)]
+    pub content_types: Vec<String>,
+    /// How it signs.
+    pub scheme: Scheme,
+    /// A sample event.
+    #[serde(default)]
+    pub sample: Sample,
+}
+
+/// What the knowledge of a scheme rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Confidence {
+    /// The provider's own library, tests or specification.
+    Source,
+    /// The provider's documentation.
+    Documentation,
+    /// Other people's integrations, several of which agree.
+    ThirdParty,
+    /// Nothing that could be read again.
+    Memory,
+}
+
+impl Confidence {
+    /// The word for it, as in the preset's file.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Documentation => "documentation",
+            Self::ThirdParty => "third-party",
+            Self::Memory => "memory",
+        }
+    }
+}
+
+/// Status codes of answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Answer {
+    /// To a stored event. 200 is the one code that every provider takes for success.
+    pub ok: u16,
+    /// To a request that is not authentic.
+    pub reject: u16,
+}
+
+impl Default for Answer {
+    fn default() -> Self {
+        Self {
+            ok: 200,
+            reject: 401,
+        }
+    }
+}
+
+/// A sample event with fictitious content. `{{uuid}}`, `{{now}}` (Unix seconds), `{{now_ms}}` and `{{now_rfc3339}}`
+/// in the body and the headers are replaced when it is sent, so that no two are duplicates.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sample {
+    /// Headers besides those of the signature; names in the provider's spelling.
+    pub headers: BTreeMap<String, String>,
+    /// The body. Set from `samples/NAME.json`.
+    #[serde(skip)]
+    pub body: &'static str,
+}
+
+impl Sample {
+    /// The sample as it is sent: placeholders replaced by `uuid` and the time.
+    #[must_use]
+    pub fn fill(&self, uuid: &str, now_ms: u64) -> FilledSample {
+        let rfc3339 = i64::try_from(now_ms)
+            .ok()
+            .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
+            .unwrap_or_default()
+            .to_string();
+        let fill = |text: &str| {
+            text.replace("{{uuid}}", uuid)
+                .replace("{{now}}", &(now_ms / 1000).to_string())
+                .replace("{{now_ms}}", &now_ms.to_string())
+                .replace("{{now_rfc3339}}", &rfc3339)
+        };
+        FilledSample {
+            headers: self
+                .headers
+                .iter()
+                .map(|(name, value)| Header::new(name.to_ascii_lowercase(), fill(value)))
+                .collect(),
+            body: fill(self.body),
+        }
+    }
+}
+
+/// A sample with its placeholders replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilledSample {
+    /// Headers, without those of the signature.
+    pub headers: Vec<Header>,
+    /// The body.
+    pub body: String,
+}
+
+macro_rules! embedded {
+    ($($name:literal),* $(,)?) => {
+        &[$((
+            $name,
+            include_str!(concat!("providers/", $name, ".toml")),
+            include_str!(concat!("providers/samples/", $name, ".json")),
+        )),*]
+    };
+}
+
+/// Name, preset and sample body, by name.
+const EMBEDDED: &[(&str, &str, &str)] = embedded!["unverified",];
+
+static PRESETS: LazyLock<BTreeMap<&'static str, Preset>> = LazyLock::new(|| {
+    EMBEDDED
+        .iter()
+        // A test parses each, so that none is left out here.
+        .filter_map(|(name, text, sample)| Some((*name, parse(name, text, sample).ok()?)))
+        .collect()
+});
+
+fn parse(name: &'static str, text: &str, sample: &'static str) -> Result<Preset, toml::de::Error> {
+    let mut preset: Preset = toml::from_str(text)?;
+    preset.name = name;
+    preset.sample.body = sample;
+    Ok(preset)
+}
+
+/// The preset of this name.
+#[must_use]
+pub fn preset(name: &str) -> Option<&'static Preset> {
+    PRESETS.get(name)
+}
+
+/// All names, sorted.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    PRESETS.keys().copied()
+}
+
+#[cfg(test)]
+mod tests;

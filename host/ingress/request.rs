@@ -1,0 +1,299 @@
+//! Request: from a head to a 2xx, stage by stage; see [`super`] for their order.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::FutureExt as _;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::{Method, Request, StatusCode};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use sha2::{Digest as _, Sha256};
+
+use super::answer::{self, Answer, Refusal};
+use super::body::{self, BodyError, Patience};
+use super::gate::{Gate, Pass};
+use super::pace::Pace;
+use super::{Deps, headers};
+use crate::config::Source;
+use crate::event::{Event, EventId, Header};
+use crate::journal::{Appended, DedupeKey};
+use crate::metrics::NO_SOURCE;
+use crate::verify::{self, Coverage, Rejection};
+
+/// What all connections of a listener share.
+pub struct Door {
+    /// The parts ingress works with.
+    pub deps: Arc<Deps>,
+    gate: Gate,
+}
+
+impl Door {
+    /// A door with nobody in it.
+    #[must_use]
+    pub fn new(deps: Arc<Deps>) -> Self {
+        Self {
+            deps,
+            gate: Gate::default(),
+        }
+    }
+}
+
+/// What all requests of a connection share.
+pub struct Link {
+    /// The listener's part.
+    pub door: Arc<Door>,
+    /// The connection's watch.
+    pub pace: Arc<Pace>,
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// True on HTTP/2.
+    pub http2: bool,
+}
+
+/// A request that got no 2xx.
+struct Refused {
+    refusal: Refusal,
+    source: Option<Arc<Source>>,
+    /// The operator's reason, where it is not the refusal's own code.
+    rejection: Option<Rejection>,
+    /// True if bytes of the body may still come.
+    unread: bool,
+}
+
+impl Refused {
+    fn early(refusal: Refusal, source: Option<Arc<Source>>, body: &Incoming) -> Self {
+        Self {
+            refusal,
+            source,
+            rejection: None,
+            unread: !body.is_end_stream(),
+        }
+    }
+
+    fn late(refusal: Refusal, source: &Arc<Source>) -> Self {
+        Self {
+            refusal,
+            source: Some(Arc::clone(source)),
+            rejection: None,
+            unread: false,
+        }
+    }
+}
+
+/// Keeps the connection's watch right however the request ends.
+struct Active<'p>(&'p Pace);
+
+impl Drop for Active<'_> {
+    fn drop(&mut self) {
+        self.0.request_ended(Instant::now());
+    }
+}
+
+/// Answers one request.
+pub async fn answer(link: Arc<Link>, request: Request<Incoming>) -> Result<Answer, Infallible> {
+    let began = Instant::now();
+    link.pace.request_began(began);
+    let _active = Active(&link.pace);
+    let handled = AssertUnwindSafe(accept(&link, request, began)).catch_unwind().await;
+    let answer = handled.unwrap_or_else(|_| {
+        // The panic's message and place are in the log by the panic hook.
+        tracing::error!(peer = %link.peer, "a request hit a bug; it was answered with 500");
+        Err(Refused {
+            refusal: Refusal::Bug,
+            source: None,
+            rejection: None,
+            unread: true,
+        })
+    });
+    Ok(answer.unwrap_or_else(|refused| refuse(&link, &refused)))
+}
+
+/// Counts and logs a refusal, and makes its answer.
+fn refuse(link: &Link, refused: &Refused) -> Answer {
+    let row = refused.refusal.row();
+    let source = refused.source.as_deref();
+    let name = source.map_or(NO_SOURCE, |source| &source.name);
+    let code = refused.rejection.as_ref().map_or(row.code, |rejection| rejection.code);
+    link.door.deps.metrics.refused(name, code);
+    let detail = refused.rejection.as_ref().map_or("", |rejection| &rejection.detail);
+    tracing::debug!(peer = %link.peer, source = name, status = row.status, code, detail, "refused");
+    if refused.unread {
+        link.pace.leave_unread();
+    }
+    let mut answer = refused.refusal.answer(refused.unread && !link.http2);
+    if refused.refusal == Refusal::Unauthorized
+        && let Some(source) = source
+    {
+        *answer.status_mut() =
+            StatusCode::from_u16(source.reject_status).unwrap_or(StatusCode::UNAUTHORIZED);
+    }
+    answer
+}
+
+async fn accept(link: &Link, request: Request<Incoming>, began: Instant) -> Result<Answer, Refused> {
+    let deps = &*link.door.deps;
+    let (head, body) = request.into_parts();
+    let (source, _pass) = match admit(link, &head) {
+        Ok(admitted) => admitted,
+        Err((refusal, source)) => return Err(Refused::early(refusal, source, &body)),
+    };
+    let patience = if link.http2 {
+        Patience::Own(deps.limits.body_timeout)
+    } else {
+        Patience::Watched(&link.pace)
+    };
+    let body = match body::read(body, source.body_bytes_max, patience).await {
+        Ok(body) => body,
+        Err(error) => {
+            let refusal = match error {
+                BodyError::TooLarge => Refusal::BodyTooLarge,
+                BodyError::Timeout => Refusal::BodyTimeout,
+                BodyError::Broken => Refusal::BadRequest,
+            };
+            let mut refused = Refused::late(refusal, &source);
+            refused.unread = true;
+            return Err(refused);
+        }
+    };
+    link.pace.body_arrived();
+
+    let now_ms = (deps.clock)();
+    let headers = event_headers(&head);
+    let verified = source.verifier.verify(
+        verify::Request {
+            method: head.method.as_str(),
+            target: head.uri.path_and_query().map_or("/", |target| target.as_str()),
+            headers: &headers,
+            body: &body,
+        },
+        now_ms,
+    );
+    let verified = verified.map_err(|rejection| {
+        let mut refused = Refused::late(Refusal::Unauthorized, &source);
+        refused.rejection = Some(rejection);
+        refused
+    })?;
+
+    let dedupe = match &verified.event_id {
+        Some(id) if source.dedupe => Some(dedupe_key(deps, &source, id, now_ms)),
+        _ => None,
+    };
+    let event = Arc::new(event(&source, &head, headers, body, verified, now_ms));
+    let id = event.id;
+    let appended = deps.journal.append(event, dedupe).await;
+    match appended {
+        Ok(Appended::Stored(_)) => {
+            deps.metrics.accepted(&source.name, began.elapsed().as_secs_f64());
+            Ok(answer::accepted(source.ok_status, Some(id)))
+        }
+        Ok(Appended::Duplicate) => {
+            deps.metrics.duplicate(&source.name);
+            Ok(answer::accepted(source.ok_status, None))
+        }
+        Err(error) => Err(Refused::late(error.into(), &source)),
+    }
+}
+
+type Turned = (Refusal, Option<Arc<Source>>);
+
+/// Everything that the head alone decides. No `100 Continue` goes out before this is passed, because
+/// hyper sends it when the body is first asked for.
+fn admit(link: &Link, head: &Parts) -> Result<(Arc<Source>, Pass), Turned> {
+    let deps = &*link.door.deps;
+    if head.headers.len() > headers::FIELDS_MAX
+        || headers::bytes_in(&head.headers) > deps.limits.header_bytes_max
+    {
+        return Err((Refusal::HeadersTooLarge, None));
+    }
+    // Two lengths are how requests are smuggled past a proxy (RFC 9112 section 11.2).
+    if head.headers.contains_key(TRANSFER_ENCODING) && head.headers.contains_key(CONTENT_LENGTH) {
+        return Err((Refusal::BadRequest, None));
+    }
+    let Some(source) = deps.sources.by_path(head.uri.path()) else {
+        return Err((Refusal::NotFound, None));
+    };
+    if head.method != Method::POST {
+        return Err((Refusal::MethodNotAllowed, Some(source)));
+    }
+    if !takes_content_type(&source, head) {
+        return Err((Refusal::UnsupportedMediaType, Some(source)));
+    }
+    match link.door.gate.enter(&source.name, source.in_flight_max) {
+        Some(pass) => Ok((source, pass)),
+        None => Err((Refusal::Overloaded, Some(source))),
+    }
+}
+
+fn takes_content_type(source: &Source, head: &Parts) -> bool {
+    if source.content_types.is_empty() {
+        return true;
+    }
+    let value = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = headers::media_type(value.unwrap_or_default());
+    source.content_types.iter().any(|taken| taken.eq_ignore_ascii_case(media_type))
+}
+
+/// All headers; on HTTP/2 with the `host` that HTTP/1.1 would have.
+fn event_headers(head: &Parts) -> Vec<Header> {
+    let mut headers = headers::copy(&head.headers);
+    if !head.headers.contains_key(http::header::HOST)
+        && let Some(authority) = head.uri.authority()
+    {
+        headers.push(Header::new("host", authority.as_str()));
+    }
+    headers
+}
+
+fn dedupe_key(deps: &Deps, source: &Source, event_id: &str, now_ms: u64) -> DedupeKey {
+    let digest = Sha256::new()
+        .chain_update(source.name.as_bytes())
+        .chain_update([0])
+        .chain_update(event_id.as_bytes())
+        .finalize();
+    let mut hash = [0; 16];
+    for (byte, of_digest) in hash.iter_mut().zip(digest) {
+        *byte = of_digest;
+    }
+    let window_ms = u64::try_from(deps.limits.dedupe_window.as_millis()).unwrap_or(u64::MAX);
+    DedupeKey {
+        hash,
+        expires_at_ms: now_ms.saturating_add(window_ms),
+    }
+}
+
+fn event(
+    source: &Source,
+    head: &Parts,
+    mut headers: Vec<Header>,
+    body: bytes::Bytes,
+    verified: verify::Verified,
+    now_ms: u64,
+) -> Event {
+    headers::strip_credentials(&mut headers, None);
+    let coverage = match verified.coverage {
+        Coverage::Full => "full",
+        Coverage::Partial => "partial",
+        Coverage::None => "none",
+    };
+    let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    Event {
+        id: EventId::now(),
+        source: Arc::clone(&source.name),
+        provider: Arc::clone(&source.provider),
+        kind: verified.event_type,
+        provider_event_id: verified.event_id,
+        received_at_ms: now_ms,
+        method: head.method.as_str().to_owned(),
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().unwrap_or_default().to_owned(),
+        headers,
+        content_type: content_type.map(str::to_owned),
+        body,
+        attributes: vec![("coverage".to_owned(), coverage.to_owned())],
+    }
+}

@@ -1,0 +1,94 @@
+//! Tests of the metrics page.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+use std::collections::BTreeSet;
+
+use super::series::{OTHER, SERIES_MAX, Singles};
+use super::*;
+
+/// Every metric with at least one sample, as empty families are left out of the page.
+fn exercised() -> Metrics {
+    let metrics = Metrics::new();
+    metrics.accepted("didit", 0.001);
+    metrics.duplicate("didit");
+    metrics.refused(NO_SOURCE, "not_found");
+    metrics.connection_opened();
+    metrics.dispatched("kyc", "dropped");
+    metrics.plugin_call("normalize", "forward", 0.000_02);
+    metrics.attempt("crm", "delivered", 0.01);
+    metrics.dead_lettered("crm", "http_413");
+    metrics.sink_state("crm", 1, 2, 3, true);
+    metrics.reloaded(true, 2);
+    metrics.journal(JournalStats { open: 7, bytes: 4096, dead: 1, healthy: true, full: false });
+    metrics
+}
+
+/// Names as queries use them: counters with `_total`, histograms without their suffixes.
+fn names(page: &str) -> BTreeSet<String> {
+    page.lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .map(|line| {
+            let (name, kind) = line.split_once(' ').unwrap();
+            match kind {
+                "counter" => format!("{name}_total"),
+                "info" => format!("{name}_info"),
+                _ => name.to_owned(),
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn the_reference_page_lists_exactly_the_metrics_there_are() {
+    let page = include_str!("../../docs/reference/metrics.md");
+    let documented: BTreeSet<String> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `hookswitch_"))
+        .map(|rest| format!("hookswitch_{}", rest.split('`').next().unwrap()))
+        .collect();
+    assert_eq!(names(&exercised().render()), documented);
+}
+
+#[test]
+fn the_page_shows_what_was_counted_and_ends_as_openmetrics_asks() {
+    let page = exercised().render();
+    for line in [
+        "hookswitch_accepted_events_total{source=\"didit\"} 1",
+        "hookswitch_refused_requests_total{source=\"none\",code=\"not_found\"} 1",
+        "hookswitch_sink_pending_deliveries{sink=\"crm\"} 3",
+        "hookswitch_journal_healthy 1",
+        "hookswitch_generation 2",
+        "hookswitch_accept_seconds_count{source=\"didit\"} 1",
+    ] {
+        assert!(page.lines().any(|l| l == line), "{line} is missing in\n{page}");
+    }
+    assert!(page.ends_with("# EOF\n"));
+}
+
+#[test]
+fn a_removed_sink_leaves_the_gauges_and_keeps_its_counters() {
+    let metrics = exercised();
+    metrics.sink_removed("crm");
+    let page = metrics.render();
+    assert!(!page.contains("hookswitch_sink_paused{"));
+    assert!(page.contains("hookswitch_sink_attempts_total{sink=\"crm\""));
+}
+
+#[test]
+fn label_values_beyond_the_bound_share_one_series() {
+    let mut registry = Registry::default();
+    let series = Singles::new(&mut registry, "n", "help", "label", Counter::default as fn() -> Counter);
+    // The map is copied for each new value, so fill it in one stride of distinct values.
+    for n in 0..SERIES_MAX + 5 {
+        if n > 300 && n < SERIES_MAX - 1 {
+            continue;
+        }
+        series.with(&n.to_string(), |counter: &Counter| {
+            counter.inc();
+        });
+    }
+    let mut page = String::new();
+    prometheus_client::encoding::text::encode(&mut page, &registry).unwrap();
+    assert!(page.lines().count() < 400);
+    assert!(!page.contains(&format!("label=\"{OTHER}\"")));
+}
