@@ -10,6 +10,8 @@
 
 /// The house rules: fences, sizes, heads, words, papers.
 mod tidy;
+/// The journal on real files: killed processes, torn logs, two at once.
+mod journal;
 /// kill -9 under load, with a ledger.
 mod crash;
 /// The whole way on real brokers, each stopped and started again.
