@@ -20,3 +20,5 @@ mod pipeline;
 mod reload;
 /// What the tests share.
 mod support;
+/// Every preset against published and independently signed test values.
+mod verify;
