@@ -8,6 +8,8 @@
     reason = "a failed assumption is a failed test"
 )]
 
+/// Diagnostics of bad configs, word for word; the shipped example.
+mod config;
 /// The house rules: fences, sizes, heads, words, papers.
 mod tidy;
 /// The journal on real files: killed processes, torn logs, two at once.
