@@ -12,6 +12,8 @@
 mod config;
 /// The house rules: fences, sizes, heads, words, papers.
 mod tidy;
+/// The journal on real files: killed processes, torn logs, two at once.
+mod journal;
 /// kill -9 under load, with a ledger.
 mod crash;
 /// The whole way on real brokers, each stopped and started again.
@@ -20,3 +22,5 @@ mod pipeline;
 mod reload;
 /// What the tests share.
 mod support;
+/// Every preset against published and independently signed test values.
+mod verify;
