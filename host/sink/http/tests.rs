@@ -244,7 +244,7 @@ async fn an_endless_answer_is_cut_and_its_connection_dropped() {
         read_request(&mut stream).await;
         let head = b"HTTP/1.1 500 Oops\r\ntransfer-encoding: chunked\r\n\r\n";
         stream.write_all(head).await.unwrap();
-        let chunk = [b"1000\r\n".as_slice(), &[b'x'; 4096], b"\r\n"].concat();
+        let chunk = format!("1000\r\n{}\r\n", "x".repeat(4096)).into_bytes();
         let mut written = 0;
         while stream.write_all(&chunk).await.is_ok() {
             written += chunk.len();
