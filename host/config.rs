@@ -5,8 +5,13 @@
 //! parses text or looks at the environment. It opens no socket and loads no component.
 
 pub mod diagnostic;
+pub mod keys;
+mod mask;
+mod network;
 pub mod read;
 pub mod resolve;
+pub mod secrets;
+mod units;
 
 use std::net::SocketAddr;
 use std::ops::Range;

@@ -111,7 +111,7 @@ impl Dispatcher {
                 passed,
             });
         }
-        let plan = plan::plan(seq, &event, &matched, passes, unix_ms(), rand::random::<f64>());
+        let plan = plan::plan(seq, &event, &matched, passes, unix_ms(), fastrand::f64());
         self.count(&plan);
         turn.wait().await;
         self.carry_out(seq, plan, Some(Arc::new(share))).await;

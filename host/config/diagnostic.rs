@@ -207,7 +207,9 @@ impl Diagnostics {
                 if let Some(label) = &diagnostic.label {
                     primary = primary.label(label);
                 }
-                let mut snippet = Snippet::source(&*self.source).path(path).annotation(primary);
+                let mut snippet = Snippet::source(&*self.source)
+                    .path(path)
+                    .annotation(primary);
                 if let Some((place, label)) = &diagnostic.related {
                     let context = AnnotationKind::Context.span(self.clamp(place)).label(label);
                     snippet = snippet.annotation(context);
@@ -286,12 +288,7 @@ pub fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Opti
     known
         .into_iter()
         .filter(|known| *known != name)
-        .map(|known| {
-            (
-                strsim::osa_distance(&lower, &known.to_lowercase()),
-                known,
-            )
-        })
+        .map(|known| (strsim::osa_distance(&lower, &known.to_lowercase()), known))
         .filter(|(distance, known)| *distance <= allowed && *distance < known.chars().count())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, known)| known)

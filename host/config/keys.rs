@@ -75,7 +75,10 @@ impl Kind {
             Self::Filter => "CEL expression".to_owned(),
             Self::Table(section) => format!("table, see [`{section}`](#{})", anchor(section)),
             Self::Tables(section) => {
-                format!("one table per name, see [`{section}`](#{})", anchor(section))
+                format!(
+                    "one table per name, see [`{section}`](#{})",
+                    anchor(section)
+                )
             }
             Self::TableList(section) => {
                 format!("list of tables, see [`{section}`](#{})", anchor(section))
@@ -211,7 +214,11 @@ pub fn reference() -> String {
                 Presence::Optional(words) => words.to_owned(),
             };
             let kind = key.kind.describe();
-            let _ = writeln!(page, "| `{}` | {kind} | {without} | {} |", key.name, key.about);
+            let _ = writeln!(
+                page,
+                "| `{}` | {kind} | {without} | {} |",
+                key.name, key.about
+            );
         }
     }
     page.push_str(include_str!("keys/annex.md"));

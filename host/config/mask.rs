@@ -8,7 +8,14 @@ use std::ops::Range;
 
 /// A key that has one of these words in its name holds a secret. `url` is here for `amqp://user:password@`.
 const WORDS: [&str; 8] = [
-    "secret", "password", "passwd", "token", "authorization", "credential", "api_key", "api-key",
+    "secret",
+    "password",
+    "passwd",
+    "token",
+    "authorization",
+    "credential",
+    "api_key",
+    "api-key",
 ];
 
 /// Tables whose every value may be a secret.
@@ -23,7 +30,10 @@ pub fn mask(source: &str) -> String {
     for line in source.split_inclusive('\n') {
         if hot.within_block(line) {
             for c in line.chars() {
-                masked.extend(std::iter::repeat_n(if c == '\n' { c } else { '*' }, c.len_utf8()));
+                masked.extend(std::iter::repeat_n(
+                    if c == '\n' { c } else { '*' },
+                    c.len_utf8(),
+                ));
             }
             continue;
         }
@@ -108,9 +118,14 @@ fn names_secret(text: &str) -> bool {
 
 fn is_reference(text: &str) -> bool {
     let plain = |name: &str| {
-        !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "_-./:".contains(c))
+        !name.is_empty()
+            && name
+                .chars()
+                .all(|c| c.is_alphanumeric() || "_-./:".contains(c))
     };
-    ["env:", "file:"].iter().any(|scheme| text.strip_prefix(scheme).is_some_and(plain))
+    ["env:", "file:"]
+        .iter()
+        .any(|scheme| text.strip_prefix(scheme).is_some_and(plain))
 }
 
 /// `scheme://user:password@host` without `user:password`.
@@ -118,7 +133,9 @@ fn push_without_userinfo(masked: &mut String, text: &str) {
     let userinfo = text.find("://").and_then(|at| {
         let begin = at + 3;
         let rest = text.get(begin..)?;
-        let authority = rest.find('/').map_or(rest, |slash| rest.get(..slash).unwrap_or(rest));
+        let authority = rest
+            .find('/')
+            .map_or(rest, |slash| rest.get(..slash).unwrap_or(rest));
         Some(begin..begin + authority.rfind('@').or_else(|| rest.rfind('@'))?)
     });
     match userinfo {
@@ -175,19 +192,49 @@ mod tests {
     fn secrets_written_into_the_file_are_masked_and_offsets_stay() {
         for (text, expected) in [
             ("secrets = [\"hunter2\"]", "secrets = [\"*******\"]"),
-            ("secrets = [\"env:DIDIT_SECRET\", \"hunter2\"]", "secrets = [\"env:DIDIT_SECRET\", \"*******\"]"),
-            ("secrets = [\n  \"hunter2\",\n]\npath = \"/a\"", "secrets = [\n  \"*******\",\n]\npath = \"/a\""),
+            (
+                "secrets = [\"env:DIDIT_SECRET\", \"hunter2\"]",
+                "secrets = [\"env:DIDIT_SECRET\", \"*******\"]",
+            ),
+            (
+                "secrets = [\n  \"hunter2\",\n]\npath = \"/a\"",
+                "secrets = [\n  \"*******\",\n]\npath = \"/a\"",
+            ),
             ("secrets = [\"hunter2]", "secrets = [\"********"),
-            ("sign = { secret = 'whsec_abc' }", "sign = { secret = '*********' }"),
-            ("url = \"amqp://user:pass@host:1/v\"", "url = \"amqp://*********@host:1/v\""),
-            ("url = \"amqp://user:p/ss@host\"", "url = \"amqp://*********@host\""),
-            ("headers = { x-api = \"abc\" }", "headers = { x-api = \"***\" }"),
-            ("[sinks.crm.headers]\nx = \"abc\"\n[sinks.b]\nx = \"abc\"", "[sinks.crm.headers]\nx = \"***\"\n[sinks.b]\nx = \"abc\""),
-            ("options = { a = \"b\" }\ntopic = \"t\"", "options = { a = \"*\" }\ntopic = \"t\""),
+            (
+                "sign = { secret = 'whsec_abc' }",
+                "sign = { secret = '*********' }",
+            ),
+            (
+                "url = \"amqp://user:pass@host:1/v\"",
+                "url = \"amqp://*********@host:1/v\"",
+            ),
+            (
+                "url = \"amqp://user:p/ss@host\"",
+                "url = \"amqp://*********@host\"",
+            ),
+            (
+                "headers = { x-api = \"abc\" }",
+                "headers = { x-api = \"***\" }",
+            ),
+            (
+                "[sinks.crm.headers]\nx = \"abc\"\n[sinks.b]\nx = \"abc\"",
+                "[sinks.crm.headers]\nx = \"***\"\n[sinks.b]\nx = \"abc\"",
+            ),
+            (
+                "options = { a = \"b\" }\ntopic = \"t\"",
+                "options = { a = \"*\" }\ntopic = \"t\"",
+            ),
             ("config.hash_key = \"abc\"", "config.hash_key = \"***\""),
-            ("secret = \"\"\"\nhunter2\n\"\"\"\na = 1", "secret = \"\"\"\n*******\n***\na = 1"),
+            (
+                "secret = \"\"\"\nhunter2\n\"\"\"\na = 1",
+                "secret = \"\"\"\n*******\n***\na = 1",
+            ),
             ("secret = \"héé\"", "secret = \"*****\""),
-            ("path = \"/hooks/secret\" # secret", "path = \"/hooks/secret\" # secret"),
+            (
+                "path = \"/hooks/secret\" # secret",
+                "path = \"/hooks/secret\" # secret",
+            ),
         ] {
             let masked = mask(text);
             assert_eq!(masked, expected);

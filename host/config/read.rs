@@ -107,8 +107,11 @@ impl<'t> Table<'t> {
         let hint = match nearest(name, known) {
             Some(near) => format!("did you mean `{near}`?"),
             None => {
-                let known: Vec<String> =
-                    self.section.keys().map(|key| format!("`{}`", key.name)).collect();
+                let known: Vec<String> = self
+                    .section
+                    .keys()
+                    .map(|key| format!("`{}`", key.name))
+                    .collect();
                 format!("known keys: {}", known.join(", "))
             }
         };
@@ -135,7 +138,12 @@ impl<'t> Table<'t> {
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&'t Spanned<DeValue<'t>>> {
         let found = self.entries.get(name);
-        if found.is_none() && matches!(self.known(name).map(|key| key.presence), Some(Presence::Required)) {
+        if found.is_none()
+            && matches!(
+                self.known(name).map(|key| key.presence),
+                Some(Presence::Required)
+            )
+        {
             let key = self.known(name);
             let example = key.map(|key| key.kind.describe()).unwrap_or_default();
             self.problems.push(
@@ -151,6 +159,14 @@ impl<'t> Table<'t> {
         found
     }
 
+    /// The key `name` and its value as they stand in the file.
+    #[must_use]
+    pub fn raw(&self, name: &str) -> Option<(Range<usize>, &'t Spanned<DeValue<'t>>)> {
+        self.entries
+            .get_key_value(name)
+            .map(|(key, value)| (key.span(), value))
+    }
+
     /// True if the table has the key.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
@@ -160,12 +176,18 @@ impl<'t> Table<'t> {
     /// The place of `name`'s value, or the table's.
     #[must_use]
     pub fn span_of(&self, name: &str) -> Range<usize> {
-        self.entries.get(name).map_or_else(|| self.span(), Spanned::span)
+        self.entries
+            .get(name)
+            .map_or_else(|| self.span(), Spanned::span)
     }
 
     fn known(&self, name: &str) -> Option<&'static Key> {
         let key = self.section.key(name);
-        debug_assert!(key.is_some(), "{}: {name} is not in keys", self.section.header);
+        debug_assert!(
+            key.is_some(),
+            "{}: {name} is not in keys",
+            self.section.header
+        );
         key
     }
 
@@ -176,7 +198,13 @@ impl<'t> Table<'t> {
         }
     }
 
-    fn wrong_type(&self, name: &str, value: &Spanned<DeValue<'_>>, wanted: &str, hint: Option<String>) {
+    fn wrong_type(
+        &self,
+        name: &str,
+        value: &Spanned<DeValue<'_>>,
+        wanted: &str,
+        hint: Option<String>,
+    ) {
         let got = value.get_ref().type_str();
         let mut diagnostic = Diagnostic::error(
             "wrong_type",
@@ -220,8 +248,11 @@ impl<'t> Table<'t> {
                 |near| format!("did you mean `{near}`?"),
             );
             let message = format!("`{name}` cannot be `{}`", text.value);
-            self.problems
-                .push(Diagnostic::error("unknown_value", message).at(text.span).hint(hint));
+            self.problems.push(
+                Diagnostic::error("unknown_value", message)
+                    .at(text.span)
+                    .hint(hint),
+            );
         }
         found.copied()
     }
@@ -257,7 +288,13 @@ impl<'t> Table<'t> {
             .and_then(|number| u64::try_from(number).ok())
             .filter(|number| (min..=max).contains(number));
         if found.is_none() {
-            self.out_of_range(name, &value.span(), &integer.to_string(), &min.to_string(), &max.to_string());
+            self.out_of_range(
+                name,
+                &value.span(),
+                &integer.to_string(),
+                &min.to_string(),
+                &max.to_string(),
+            );
         }
         found
     }
@@ -265,7 +302,8 @@ impl<'t> Table<'t> {
     /// As [`Table::integer`], as `usize`.
     #[must_use]
     pub fn count(&self, name: &str) -> Option<usize> {
-        self.integer(name).and_then(|number| usize::try_from(number).ok())
+        self.integer(name)
+            .and_then(|number| usize::try_from(number).ok())
     }
 
     /// A duration within its limits, or its default.
@@ -289,7 +327,8 @@ impl<'t> Table<'t> {
     /// As [`Table::size`], as `usize`.
     #[must_use]
     pub fn memory(&self, name: &str) -> Option<usize> {
-        self.size(name).and_then(|bytes| usize::try_from(bytes).ok())
+        self.size(name)
+            .and_then(|bytes| usize::try_from(bytes).ok())
     }
 
     fn measure<T: PartialOrd>(
@@ -306,8 +345,10 @@ impl<'t> Table<'t> {
         let wanted = format!("{what} with its unit, such as `\"{example}\"`");
         let Some(text) = value.get_ref().as_str() else {
             let hint = match value.get_ref() {
-                DeValue::Integer(number) => Some(format!("write it as a string with a unit, such as `\"{number}{}\"`",
-                    example.trim_start_matches(|c: char| c.is_ascii_digit()))),
+                DeValue::Integer(number) => Some(format!(
+                    "write it as a string with a unit, such as `\"{number}{}\"`",
+                    example.trim_start_matches(|c: char| c.is_ascii_digit())
+                )),
                 _ => None,
             };
             self.wrong_type(name, value, &wanted, hint);
@@ -315,7 +356,9 @@ impl<'t> Table<'t> {
         };
         match parse(text) {
             Ok(found) => {
-                let within = |limit: &str, is: fn(&T, &T) -> bool| parse(limit).is_ok_and(|limit| is(&found, &limit));
+                let within = |limit: &str, is: fn(&T, &T) -> bool| {
+                    parse(limit).is_ok_and(|limit| is(&found, &limit))
+                };
                 if within(limits.0, T::ge) && within(limits.1, T::le) {
                     return Some(found);
                 }
@@ -324,9 +367,12 @@ impl<'t> Table<'t> {
             Err(malformed) => {
                 let place = self.problems.inside(&value.span(), text, malformed.at);
                 self.problems.push(
-                    Diagnostic::error(malformed.code, format!("`{name}` is not {what}: {}", malformed.why))
-                        .at(place)
-                        .hint(format!("`{name}` must be {wanted}")),
+                    Diagnostic::error(
+                        malformed.code,
+                        format!("`{name}` is not {what}: {}", malformed.why),
+                    )
+                    .at(place)
+                    .hint(format!("`{name}` must be {wanted}")),
                 );
             }
         }
@@ -348,7 +394,10 @@ impl<'t> Table<'t> {
             return Vec::new();
         };
         let Some(array) = value.get_ref().as_array() else {
-            let hint = value.get_ref().as_str().map(|text| format!("write `{name} = [\"{text}\"]`"));
+            let hint = value
+                .get_ref()
+                .as_str()
+                .map(|text| format!("write `{name} = [\"{text}\"]`"));
             self.wrong_type(name, value, "a list of strings", hint);
             return Vec::new();
         };
@@ -369,7 +418,11 @@ impl<'t> Table<'t> {
     /// A string or a list of strings.
     #[must_use]
     pub fn text_or_texts(&self, name: &str) -> Vec<Text> {
-        match self.entries.get(name).map(|value| (value.get_ref().as_str(), value.span())) {
+        match self
+            .entries
+            .get(name)
+            .map(|value| (value.get_ref().as_str(), value.span()))
+        {
             Some((Some(text), span)) => vec![Text {
                 value: text.to_owned(),
                 span,
@@ -422,7 +475,40 @@ impl<'t> Table<'t> {
             self.wrong_type(name, value, "a table", None);
             return None;
         };
-        self.entries.get_key_value(name).map(|(key, _)| (entries, key.span()))
+        self.entries
+            .get_key_value(name)
+            .map(|(key, _)| (entries, key.span()))
+    }
+
+    /// The tables of the list `name`.
+    #[must_use]
+    pub fn table_list(&self, name: &str, section: &'static Section) -> Vec<Table<'t>> {
+        let Some(value) = self.value(name) else {
+            return Vec::new();
+        };
+        let hint = Some(format!("write `[[{name}]]`"));
+        let Some(array) = value.get_ref().as_array() else {
+            self.wrong_type(name, value, "a list of tables", hint);
+            return Vec::new();
+        };
+        let mut tables = Vec::new();
+        for entry in array.iter() {
+            match entry.get_ref().as_table() {
+                Some(entries) => {
+                    tables.push(Table::open(self.problems, section, entries, entry.span()))
+                }
+                None => self.wrong_type(name, entry, "a list of tables", hint.clone()),
+            }
+        }
+        tables
+    }
+
+    /// True if the value of `name` is a list.
+    #[must_use]
+    pub fn is_array(&self, name: &str) -> bool {
+        self.entries
+            .get(name)
+            .is_some_and(|value| value.get_ref().is_array())
     }
 
     /// The tables within the table `name`, by name.

@@ -4,6 +4,7 @@
 //! checked last, when all of them are known. Nothing but the file, the environment and the files that
 //! it names is looked at.
 
+mod http;
 mod plugins;
 mod routes;
 mod server;
@@ -39,13 +40,18 @@ pub fn load(file: &Path) -> Result<(Config, Diagnostics), Diagnostics> {
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_with(file: &Path, environment: &dyn Lookup) -> Result<(Config, Diagnostics), Diagnostics> {
+pub fn load_with(
+    file: &Path,
+    environment: &dyn Lookup,
+) -> Result<(Config, Diagnostics), Diagnostics> {
     let source = read_file(file)?;
     let mut diagnostics = Diagnostics::new(file, mask(&source));
     let (root, syntax) = DeTable::parse_recoverable(&source);
     // After a syntax error the tree may lack anything, and complaints about that would be noise. A key that
     // stands twice leaves the rest whole.
-    let whole = syntax.iter().all(|error| error.message().starts_with("duplicate key"));
+    let whole = syntax
+        .iter()
+        .all(|error| error.message().starts_with("duplicate key"));
     diagnostics.extend(syntax.iter().map(syntax_error));
     if !whole {
         return Err(diagnostics);
@@ -79,7 +85,9 @@ fn read_file(file: &Path) -> Result<String, Diagnostics> {
         );
         diagnostics
     };
-    let size = std::fs::metadata(file).map_err(|error| unreadable(&io_reason(&error)))?.len();
+    let size = std::fs::metadata(file)
+        .map_err(|error| unreadable(&io_reason(&error)))?
+        .len();
     if size > FILE_BYTES_MAX {
         return Err(unreadable(&format!("has more than {FILE_BYTES_MAX} bytes")));
     }
@@ -90,7 +98,10 @@ fn read_file(file: &Path) -> Result<String, Diagnostics> {
 fn syntax_error(error: &toml::de::Error) -> Diagnostic {
     let message = error.message();
     let (code, message) = if message.starts_with("duplicate key") {
-        ("duplicate_key", "this key stands here a second time".to_owned())
+        (
+            "duplicate_key",
+            "this key stands here a second time".to_owned(),
+        )
     } else {
         ("syntax", message.to_owned())
     };
@@ -156,7 +167,10 @@ impl<'r> Reading<'r> {
     /// Records a name that cannot be a metric label or a header value.
     fn check_name(&self, name: &Text) {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if name.value.is_empty() || name.value.len() > NAME_BYTES_MAX || !name.value.chars().all(fits) {
+        if name.value.is_empty()
+            || name.value.len() > NAME_BYTES_MAX
+            || !name.value.chars().all(fits)
+        {
             let message = format!("`{}` cannot be a name", name.value.escape_debug());
             self.push(Diagnostic::error("bad_name", message).at(name.span.clone()).hint(format!(
                 "names have 1 to {NAME_BYTES_MAX} ASCII letters, digits, hyphens, underscores and full stops"
@@ -166,6 +180,8 @@ impl<'r> Reading<'r> {
 }
 
 fn values<T>(declared: Vec<Declared<T>>) -> Option<Vec<T>> {
-    declared.into_iter().map(|declared| declared.value).collect()
+    declared
+        .into_iter()
+        .map(|declared| declared.value)
+        .collect()
 }
-

@@ -114,7 +114,10 @@ impl Vault<'_> {
 
     fn from_variable(&self, name: &str) -> Result<String, Diagnostic> {
         let missing = |why: &str| {
-            Diagnostic::error("secret_missing", format!("the environment variable `{name}` {why}"))
+            Diagnostic::error(
+                "secret_missing",
+                format!("the environment variable `{name}` {why}"),
+            )
         };
         let value = self.variable.variable(name).ok_or_else(|| {
             missing("is not set").hint(format!("set it, for example with `export {name}=...`"))
@@ -125,10 +128,15 @@ impl Vault<'_> {
     fn from_file(&self, path: &str) -> Result<String, Diagnostic> {
         let full = self.folder.join(path);
         let unreadable = |why: &str| {
-            Diagnostic::error("secret_missing", format!("the secret's file `{path}` {why}"))
-                .hint(format!("it is looked for at {}", full.display()))
+            Diagnostic::error(
+                "secret_missing",
+                format!("the secret's file `{path}` {why}"),
+            )
+            .hint(format!("it is looked for at {}", full.display()))
         };
-        let size = std::fs::metadata(&full).map_err(|error| unreadable(&io_reason(&error)))?.len();
+        let size = std::fs::metadata(&full)
+            .map_err(|error| unreadable(&io_reason(&error)))?
+            .len();
         if size > FILE_BYTES_MAX {
             return Err(unreadable(&format!("has more than {FILE_BYTES_MAX} bytes")));
         }

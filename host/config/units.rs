@@ -26,11 +26,16 @@ pub fn duration(text: &str) -> Result<Duration, Malformed> {
                 "unexpected character".to_owned(),
                 *at..character_end(text, *at),
             ),
-            Error::NumberExpected(at) => {
-                ("a number must come first".to_owned(), *at..character_end(text, *at))
+            Error::NumberExpected(at) => (
+                "a number must come first".to_owned(),
+                *at..character_end(text, *at),
+            ),
+            Error::UnknownUnit { unit, .. } if unit.is_empty() => {
+                ("its unit is missing".to_owned(), whole)
             }
-            Error::UnknownUnit { unit, .. } if unit.is_empty() => ("its unit is missing".to_owned(), whole),
-            Error::UnknownUnit { start, end, unit, .. } => (
+            Error::UnknownUnit {
+                start, end, unit, ..
+            } => (
                 format!("unknown unit `{unit}`; there are ms, s, m, h, d, w"),
                 *start..*end,
             ),
@@ -59,11 +64,17 @@ pub fn size(text: &str) -> Result<u64, Malformed> {
     if text.is_empty() {
         Err(malformed("it is empty", 0..0))
     } else if number_end == 0 {
-        Err(malformed("a number must come first", 0..character_end(text, 0)))
+        Err(malformed(
+            "a number must come first",
+            0..character_end(text, 0),
+        ))
     } else if unit.trim().is_empty() {
         Err(malformed("its unit is missing", 0..text.len()))
     } else if unit.trim().parse::<bytesize::Unit>().is_err() {
-        let why = format!("unknown unit `{}`; there are B, KiB, MiB, GiB, TiB, and KB, MB, GB, TB", unit.trim());
+        let why = format!(
+            "unknown unit `{}`; there are B, KiB, MiB, GiB, TiB, and KB, MB, GB, TB",
+            unit.trim()
+        );
         Err(malformed(&why, number_end..text.len()))
     } else {
         text.parse::<bytesize::ByteSize>()
@@ -86,14 +97,30 @@ mod tests {
 
     #[test]
     fn durations_are_read_with_their_units() {
-        for (text, millis) in [("5m", 300_000), ("250ms", 250), ("1h 30m", 5_400_000), ("7d", 604_800_000), ("0s", 0)] {
-            assert_eq!(duration(text).unwrap(), Duration::from_millis(millis), "{text}");
+        for (text, millis) in [
+            ("5m", 300_000),
+            ("250ms", 250),
+            ("1h 30m", 5_400_000),
+            ("7d", 604_800_000),
+            ("0s", 0),
+        ] {
+            assert_eq!(
+                duration(text).unwrap(),
+                Duration::from_millis(millis),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn sizes_are_read_with_their_units() {
-        for (text, bytes) in [("10MiB", 10 << 20), ("512KiB", 512 << 10), ("1.5GiB", 3 << 29), ("100B", 100), ("2MB", 2_000_000)] {
+        for (text, bytes) in [
+            ("10MiB", 10 << 20),
+            ("512KiB", 512 << 10),
+            ("1.5GiB", 3 << 29),
+            ("100B", 100),
+            ("2MB", 2_000_000),
+        ] {
             assert_eq!(size(text).unwrap(), bytes, "{text}");
         }
     }
@@ -102,7 +129,11 @@ mod tests {
     fn what_is_wrong_is_said_with_its_place() {
         for (text, why, at) in [
             ("5", "its unit is missing", 0..1),
-            ("5 parsecs", "unknown unit `parsecs`; there are ms, s, m, h, d, w", 2..9),
+            (
+                "5 parsecs",
+                "unknown unit `parsecs`; there are ms, s, m, h, d, w",
+                2..9,
+            ),
             ("soon", "a number must come first", 0..1),
             ("", "it is empty", 0..0),
             ("-5m", "a number must come first", 0..1),
@@ -112,7 +143,11 @@ mod tests {
         }
         for (text, why, at) in [
             ("10", "its unit is missing", 0..2),
-            ("10 potatoes", "unknown unit `potatoes`; there are B, KiB, MiB, GiB, TiB, and KB, MB, GB, TB", 2..11),
+            (
+                "10 potatoes",
+                "unknown unit `potatoes`; there are B, KiB, MiB, GiB, TiB, and KB, MB, GB, TB",
+                2..11,
+            ),
             ("big", "a number must come first", 0..1),
             ("", "it is empty", 0..0),
             ("1.2.3MiB", "the number is malformed", 0..5),

@@ -401,7 +401,7 @@ impl Worker {
                             "sink paused: its configuration needs an operator");
                     }
                 }
-                let commands = self.lane.finish(job, result, unix_ms(), rand::random::<f64>());
+                let commands = self.lane.finish(job, result, unix_ms(), fastrand::f64());
                 self.carry_out(commands);
             }
             // Only an aborted attempt ends like this: the journal still has the delivery.

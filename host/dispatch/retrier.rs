@@ -65,7 +65,7 @@ async fn again(dispatcher: &Dispatcher, row: PendingDelivery) {
         &row.record,
         row.created_at_ms,
         unix_ms(),
-        rand::random::<f64>(),
+        fastrand::f64(),
     );
     let mut all = records;
     let deliveries: Vec<_> = deliveries.into_iter().map(Arc::new).collect();

@@ -16,7 +16,11 @@ use crate::delivery::worker::Settings;
 use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::plugin::{self, Engine, Plugin};
-use crate::sink::{self, Sink};
+use crate::sink::file::FileSink;
+use crate::sink::http::HttpSink;
+use crate::sink::kafka::KafkaSink;
+use crate::sink::rabbitmq::RabbitMqSink;
+use crate::sink::{SetupError, Sink};
 
 /// What generations are made with; lives as long as the program.
 #[derive(Clone)]
@@ -141,12 +145,12 @@ fn build_sinks(
 }
 
 /// A sink of this config; connects to nothing.
-fn build(config: &config::Sink) -> Result<Arc<dyn Sink>, sink::SinkError> {
+fn build(config: &config::Sink) -> Result<Arc<dyn Sink>, SetupError> {
     Ok(match &config.kind {
-        SinkKind::Kafka(kafka) => Arc::new(sink::kafka::Kafka::new(kafka, config)?),
-        SinkKind::RabbitMq(rabbitmq) => Arc::new(sink::rabbitmq::RabbitMq::new(rabbitmq, config)?),
-        SinkKind::Http(http) => Arc::new(sink::http::Http::new(http, config)?),
-        SinkKind::File(file) => Arc::new(sink::file::File::new(file, config)?),
+        SinkKind::Kafka(kafka) => Arc::new(KafkaSink::new(config, kafka)?),
+        SinkKind::RabbitMq(rabbitmq) => Arc::new(RabbitMqSink::new(config, rabbitmq)?),
+        SinkKind::Http(http) => Arc::new(HttpSink::new(config, http)?),
+        SinkKind::File(file) => Arc::new(FileSink::new(config, file)?),
     })
 }
 

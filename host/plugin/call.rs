@@ -5,11 +5,11 @@
 //! with all that the guest had. Invariant: nothing of one call is seen by another.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
+use tokio::sync::SemaphorePermit;
 use wasmtime::{Store, Trap, UpdateDeadline};
 use wasmtime_wasi::I32Exit;
 
@@ -98,11 +98,11 @@ impl Loaded {
     }
 
     /// The right to run, first among this plugin's calls and then among all.
-    async fn slots(&self) -> impl Drop + use<'_> {
+    async fn slots(&self) -> [Option<SemaphorePermit<'_>>; 2] {
         let own = self.slots.acquire().await;
         let all = self.engine.slots().acquire().await;
-        // The semaphores are never closed; if they were, the pool itself is the bound.
-        Slots(own.ok(), all.ok())
+        // The semaphores are never closed; if they were, the pool itself would be the bound.
+        [own.ok(), all.ok()]
     }
 
     fn store(&self, event: Option<EventId>, now_ms: u64, time: Duration) -> Store<Call> {
@@ -172,17 +172,6 @@ impl Loaded {
             );
         }
         failed("plugin_trap", &cause)
-    }
-}
-
-struct Slots<'s>(
-    Option<tokio::sync::SemaphorePermit<'s>>,
-    Option<tokio::sync::SemaphorePermit<'s>>,
-);
-
-impl Drop for Slots<'_> {
-    fn drop(&mut self) {
-        drop((self.1.take(), self.0.take()));
     }
 }
 

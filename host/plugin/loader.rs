@@ -160,6 +160,7 @@ pub struct Plugin(pub(super) Arc<Loaded>);
 
 pub(super) struct Loaded {
     pub(super) spec: Arc<PluginSpec>,
+    sha: Sha,
     label: String,
     pub(super) engine: Engine,
     pub(super) pre: TransformerPre<Call>,
@@ -218,6 +219,7 @@ impl Plugin {
         let plugin = Self(Arc::new(Loaded {
             label: format!("{}@{}", spec.name, digits.get(..12).unwrap_or_default()),
             spec: Arc::new(spec),
+            sha,
             engine: engine.clone(),
             pre,
             state,
@@ -240,6 +242,12 @@ impl Plugin {
     #[must_use]
     pub fn label(&self) -> &str {
         &self.0.label
+    }
+
+    /// True if the file still holds the component that was loaded. Reads the file.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        std::fs::read(&self.0.spec.component).is_ok_and(|wasm| cache::sha256(&wasm) == self.0.sha)
     }
 }
 

@@ -14,8 +14,18 @@ const PLUGIN_KEYS: &[Key] = &[
         "`{}`",
         "Handed to the plugin as JSON; the plugin says what it takes.",
     ),
-    optional("limits", Kind::Table("[plugins.NAME.limits]"), "all defaults", "Bounds of one call."),
-    optional("grants", Kind::Table("[plugins.NAME.grants]"), "nothing", "What it may use."),
+    optional(
+        "limits",
+        Kind::Table("[plugins.NAME.limits]"),
+        "all defaults",
+        "Bounds of one call.",
+    ),
+    optional(
+        "grants",
+        Kind::Table("[plugins.NAME.grants]"),
+        "nothing",
+        "What it may use.",
+    ),
     default(
         "on_error",
         Kind::Choice(&["dead_letter", "pass", "drop"]),
@@ -41,15 +51,30 @@ const LIMITS_KEYS: &[Key] = &[
         "50ms",
         "Wall time of a call, instantiation included.",
     ),
-    default("memory", Kind::Size("1MiB", "128MiB"), "32MiB", "Linear memory."),
+    default(
+        "memory",
+        Kind::Size("1MiB", "128MiB"),
+        "32MiB",
+        "Linear memory.",
+    ),
     default(
         "output",
         Kind::Size("1KiB", "64MiB"),
         "1MiB",
         "Bodies, headers and attributes of all messages together.",
     ),
-    default("messages", Kind::Integer(1, 1024), "16", "Messages of one call."),
-    default("log_lines", Kind::Integer(0, 4096), "64", "Lines that are kept of what a call logs."),
+    default(
+        "messages",
+        Kind::Integer(1, 1024),
+        "16",
+        "Messages of one call.",
+    ),
+    default(
+        "log_lines",
+        Kind::Integer(0, 4096),
+        "64",
+        "Lines that are kept of what a call logs.",
+    ),
     default(
         "host_calls",
         Kind::Integer(1, 1_048_576),
@@ -81,7 +106,11 @@ pub const GRANTS: Section = Section {
 };
 
 const ROUTE_KEYS: &[Key] = &[
-    required("name", Kind::Text, "Its name, in records and metrics. No two routes share one."),
+    required(
+        "name",
+        Kind::Text,
+        "Its name, in records and metrics. No two routes share one.",
+    ),
     required("from", Kind::Texts, "Names of sources."),
     optional(
         "when",
@@ -89,7 +118,12 @@ const ROUTE_KEYS: &[Key] = &[
         "all events",
         "Which of their events it takes; see [Filters](#filters).",
     ),
-    optional("plugins", Kind::Texts, "none", "Names of plugins, in the order they are called."),
+    optional(
+        "plugins",
+        Kind::Texts,
+        "none",
+        "Names of plugins, in the order they are called.",
+    ),
     required(
         "to",
         Kind::Texts,

@@ -3,8 +3,18 @@
 use super::{Key, Kind, Section, default, optional, required};
 
 const TOP_KEYS: &[Key] = &[
-    optional("server", Kind::Table("[server]"), "all defaults", "Listeners and their limits."),
-    optional("storage", Kind::Table("[storage]"), "all defaults", "The journal."),
+    optional(
+        "server",
+        Kind::Table("[server]"),
+        "all defaults",
+        "Listeners and their limits.",
+    ),
+    optional(
+        "storage",
+        Kind::Table("[storage]"),
+        "all defaults",
+        "The journal.",
+    ),
     optional(
         "sources",
         Kind::Tables("[sources.NAME]"),
@@ -99,8 +109,16 @@ pub const SERVER: Section = Section {
 };
 
 const TLS_KEYS: &[Key] = &[
-    required("cert", Kind::Text, "Path of the PEM certificate chain. Read again when it changes."),
-    required("key", Kind::Text, "Path of the PEM private key. Read again when it changes."),
+    required(
+        "cert",
+        Kind::Text,
+        "Path of the PEM certificate chain. Read again when it changes.",
+    ),
+    required(
+        "key",
+        Kind::Text,
+        "Path of the PEM private key. Read again when it changes.",
+    ),
     optional(
         "client_ca",
         Kind::Text,
@@ -117,7 +135,12 @@ pub const TLS: Section = Section {
 };
 
 const STORAGE_KEYS: &[Key] = &[
-    default("path", Kind::Text, "data", "The journal's folder; made if missing."),
+    default(
+        "path",
+        Kind::Text,
+        "data",
+        "The journal's folder; made if missing.",
+    ),
     default(
         "retain",
         Kind::Duration("1m", "3650d"),

@@ -10,9 +10,24 @@ const TYPE: Key = required(
 
 const COMMON_KEYS: &[Key] = &[
     TYPE,
-    optional("retry", Kind::Table("[sinks.NAME.retry]"), "all defaults", "When a failed delivery is tried again."),
-    default("concurrency", Kind::Integer(1, 1024), "16", "Attempts at a time."),
-    default("timeout", Kind::Duration("100ms", "10m"), "30s", "Time for one attempt."),
+    optional(
+        "retry",
+        Kind::Table("[sinks.NAME.retry]"),
+        "all defaults",
+        "When a failed delivery is tried again.",
+    ),
+    default(
+        "concurrency",
+        Kind::Integer(1, 1024),
+        "16",
+        "Attempts at a time.",
+    ),
+    default(
+        "timeout",
+        Kind::Duration("100ms", "10m"),
+        "30s",
+        "Time for one attempt.",
+    ),
     default(
         "max_queue",
         Kind::Integer(1, 1_000_000),
@@ -29,8 +44,16 @@ const COMMON_KEYS: &[Key] = &[
 ];
 
 const KAFKA_KEYS: &[Key] = &[
-    required("brokers", Kind::Texts, "`host:port` of some brokers; the rest is found through them."),
-    required("topic", Kind::Template, "Topic; `{type}`, `{source}` and `{provider}` may be used."),
+    required(
+        "brokers",
+        Kind::Texts,
+        "`host:port` of some brokers; the rest is found through them.",
+    ),
+    required(
+        "topic",
+        Kind::Template,
+        "Topic; `{type}`, `{source}` and `{provider}` may be used.",
+    ),
     optional(
         "options",
         Kind::TextMap,
@@ -75,15 +98,29 @@ pub const RABBITMQ: Section = Section {
 };
 
 const HTTP_KEYS: &[Key] = &[
-    required("url", Kind::Text, "`https://` or `http://`, without credentials."),
-    default("method", Kind::Choice(&["POST", "PUT"]), "POST", "Request method."),
+    required(
+        "url",
+        Kind::Text,
+        "`https://` or `http://`, without credentials.",
+    ),
+    default(
+        "method",
+        Kind::Choice(&["POST", "PUT"]),
+        "POST",
+        "Request method.",
+    ),
     optional(
         "headers",
         Kind::TextMap,
         "none",
         "Headers to send along, such as `authorization = \"env:CRM_AUTHORIZATION\"`.",
     ),
-    optional("sign", Kind::Table("[sinks.NAME.sign]"), "not signed", "How requests are signed."),
+    optional(
+        "sign",
+        Kind::Table("[sinks.NAME.sign]"),
+        "not signed",
+        "How requests are signed.",
+    ),
     optional(
         "allow_private",
         Kind::Texts,
@@ -130,9 +167,23 @@ pub const SIGN: Section = Section {
 };
 
 const FILE_KEYS: &[Key] = &[
-    required("path", Kind::Text, "Path of the current file; its folder is made if missing."),
-    default("rotate", Kind::Size("64KiB", "64GiB"), "100MiB", "Size at which a new file is begun."),
-    default("keep", Kind::Integer(0, 10_000), "10", "Older files that are kept."),
+    required(
+        "path",
+        Kind::Text,
+        "Path of the current file; its folder is made if missing.",
+    ),
+    default(
+        "rotate",
+        Kind::Size("64KiB", "64GiB"),
+        "100MiB",
+        "Size at which a new file is begun.",
+    ),
+    default(
+        "keep",
+        Kind::Integer(0, 10_000),
+        "10",
+        "Older files that are kept.",
+    ),
 ];
 
 /// `[sinks.NAME]` with `type = "file"`
@@ -143,14 +194,24 @@ pub const FILE: Section = Section {
 };
 
 const RETRY_KEYS: &[Key] = &[
-    default("attempts", Kind::Integer(1, 1000), "10", "Attempts in all, the first included; then the dead letters."),
+    default(
+        "attempts",
+        Kind::Integer(1, 1000),
+        "10",
+        "Attempts in all, the first included; then the dead letters.",
+    ),
     default(
         "base",
         Kind::Duration("1ms", "1h"),
         "2s",
         "Bound of the first delay. It doubles with each attempt, and the delay is random below it.",
     ),
-    default("max", Kind::Duration("1ms", "1d"), "1h", "Largest bound of a delay."),
+    default(
+        "max",
+        Kind::Duration("1ms", "1d"),
+        "1h",
+        "Largest bound of a delay.",
+    ),
     default(
         "max_age",
         Kind::Duration("1s", "365d"),

@@ -8,11 +8,19 @@ const SOURCE_KEYS: &[Key] = &[
         Kind::Text,
         "The exact path of its requests, such as `/hooks/didit`. No two sources share one.",
     ),
-    required(
+    optional(
         "provider",
         Kind::Text,
-        "The preset that says how its requests are signed and where event id and type are; \
-         see `hookswitch verify --help`.",
+        "**required**, unless there is a `scheme`",
+        "The preset that says how its requests are signed and where event id and type stand: `didit`, \
+         `idwise`, `legal-talent`, `k-id`, `standard-webhooks`, `svix`, `stripe`, `github`, `slack`, \
+         `shopify`; or `unverified`, which lets everything through.",
+    ),
+    optional(
+        "scheme",
+        Kind::AnyTable,
+        "the preset's",
+        "How requests are signed, for a provider without a preset; written as the presets are.",
     ),
     optional(
         "secrets",
@@ -26,6 +34,12 @@ const SOURCE_KEYS: &[Key] = &[
         Kind::TextMap,
         "none",
         "What else the preset asks for, such as `username`. `env:` and `file:` work here too.",
+    ),
+    optional(
+        "username",
+        Kind::Text,
+        "none",
+        "Short for `params.username`.",
     ),
     optional(
         "tolerance",
@@ -48,7 +62,7 @@ const SOURCE_KEYS: &[Key] = &[
     optional(
         "content_types",
         Kind::Texts,
-        "all",
+        "the preset's, or all",
         "Media types that are accepted, without parameters; others get 415.",
     ),
     default(
@@ -57,16 +71,16 @@ const SOURCE_KEYS: &[Key] = &[
         "1024",
         "Requests that may wait for their answer at a time; further ones get 503.",
     ),
-    default(
+    optional(
         "ok_status",
         Kind::Integer(200, 299),
-        "200",
+        "the preset's, or `200`",
         "Status of the answer to an event that is stored.",
     ),
-    default(
+    optional(
         "reject_status",
         Kind::Integer(400, 499),
-        "401",
+        "the preset's, or `401`",
         "Status of the answer to a request that is not authentic.",
     ),
     default(

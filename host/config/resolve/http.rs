@@ -14,8 +14,17 @@ use crate::secret::Secret;
 
 /// Header names that the HTTP client or the sink itself writes.
 const OWN_HEADERS: [&str; 11] = [
-    "connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer",
-    "transfer-encoding", "upgrade", "webhook-id", "webhook-timestamp",
+    "connection",
+    "content-length",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "webhook-id",
+    "webhook-timestamp",
 ];
 
 /// Standard Webhooks: secrets have 24 to 64 bytes.
@@ -65,11 +74,16 @@ impl<'r> Reading<'r> {
         let text = table.text("url")?;
         let bad = |what: &str, hint: &str| {
             self.push(
-                Diagnostic::error("bad_url", format!("the URL {what}")).at(text.span.clone()).hint(hint),
+                Diagnostic::error("bad_url", format!("the URL {what}"))
+                    .at(text.span.clone())
+                    .hint(hint),
             );
         };
         let Ok(url) = text.value.parse::<http::Uri>() else {
-            bad("is malformed", "such as `\"https://crm.example.com/hooks\"`");
+            bad(
+                "is malformed",
+                "such as `\"https://crm.example.com/hooks\"`",
+            );
             return None;
         };
         if !matches!(url.scheme_str(), Some("https" | "http")) {
@@ -79,7 +93,10 @@ impl<'r> Reading<'r> {
             );
             return None;
         }
-        if url.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        if url
+            .authority()
+            .is_some_and(|authority| authority.as_str().contains('@'))
+        {
             self.push(
                 Diagnostic::error("secret_inline", "a secret must not stand in this file")
                     .at(text.span.clone())
@@ -89,7 +106,10 @@ impl<'r> Reading<'r> {
         }
         let host = url.host().unwrap_or_default();
         if host.is_empty() {
-            bad("names no host", "such as `\"https://crm.example.com/hooks\"`");
+            bad(
+                "names no host",
+                "such as `\"https://crm.example.com/hooks\"`",
+            );
             return None;
         }
         let private = self.check_private(&text, host, allowed);
@@ -107,10 +127,14 @@ impl<'r> Reading<'r> {
     /// when a connection is made, and checked then.
     fn check_private(&self, url: &Text, host: &str, allowed: &[ipnet::IpNet]) -> bool {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let localhost = bare.eq_ignore_ascii_case("localhost") || bare.to_ascii_lowercase().ends_with(".localhost");
+        let localhost = bare.eq_ignore_ascii_case("localhost")
+            || bare.to_ascii_lowercase().ends_with(".localhost");
         let addresses: Vec<IpAddr> = match bare.parse::<IpAddr>() {
             Ok(address) => vec![address],
-            Err(_) if localhost => vec![IpAddr::from([127, 0, 0, 1]), IpAddr::from(std::net::Ipv6Addr::LOCALHOST)],
+            Err(_) if localhost => vec![
+                IpAddr::from([127, 0, 0, 1]),
+                IpAddr::from(std::net::Ipv6Addr::LOCALHOST),
+            ],
             Err(_) => return false,
         };
         if addresses.iter().copied().all(is_public) {
@@ -118,11 +142,19 @@ impl<'r> Reading<'r> {
         }
         let is_allowed = |address: &IpAddr| allowed.iter().any(|network| network.contains(address));
         if !addresses.iter().any(is_allowed) {
-            let example = addresses.first().map(ToString::to_string).unwrap_or_default();
+            let example = addresses
+                .first()
+                .map(ToString::to_string)
+                .unwrap_or_default();
             self.push(
-                Diagnostic::error("private_address", format!("`{host}` is not a public address"))
-                    .at(self.problems.inside(&url.span, host, 0..host.len()))
-                    .hint(format!("if it is meant, add `allow_private = [\"{example}\"]`")),
+                Diagnostic::error(
+                    "private_address",
+                    format!("`{host}` is not a public address"),
+                )
+                .at(self.problems.inside(&url.span, host, 0..host.len()))
+                .hint(format!(
+                    "if it is meant, add `allow_private = [\"{example}\"]`"
+                )),
             );
         }
         true
@@ -135,15 +167,25 @@ impl<'r> Reading<'r> {
         for (name, value) in pairs {
             let lower = name.value.to_ascii_lowercase();
             let problem = if http::HeaderName::from_bytes(lower.as_bytes()).is_err() {
-                Some((format!("`{}` cannot be a header's name", name.value), "names have ASCII letters, digits and hyphens"))
+                Some((
+                    format!("`{}` cannot be a header's name", name.value),
+                    "names have ASCII letters, digits and hyphens",
+                ))
             } else if OWN_HEADERS.contains(&lower.as_str()) || lower == "webhook-signature" {
-                Some((format!("the header `{lower}` is written by the sink itself"), "leave it out"))
+                Some((
+                    format!("the header `{lower}` is written by the sink itself"),
+                    "leave it out",
+                ))
             } else {
                 None
             };
             if let Some((message, hint)) = problem {
                 whole = false;
-                self.push(Diagnostic::error("bad_header", message).at(name.span.clone()).hint(hint));
+                self.push(
+                    Diagnostic::error("bad_header", message)
+                        .at(name.span.clone())
+                        .hint(hint),
+                );
             }
             let Some(secret) = self.vault.secret_or_text(self.problems, &value) else {
                 whole = false;
@@ -153,7 +195,11 @@ impl<'r> Reading<'r> {
                 whole = false;
                 let message = format!("the value of the header `{lower}` has control characters");
                 let hint = "a header's value is one line";
-                self.push(Diagnostic::error("bad_header", message).at(value.span).hint(hint));
+                self.push(
+                    Diagnostic::error("bad_header", message)
+                        .at(value.span)
+                        .hint(hint),
+                );
             }
             headers.push((lower, secret));
         }
@@ -186,8 +232,10 @@ impl<'r> Reading<'r> {
             }
             return None;
         }
-        let secrets: Vec<Option<Secret>> =
-            references.iter().map(|reference| self.standard_secret(reference)).collect();
+        let secrets: Vec<Option<Secret>> = references
+            .iter()
+            .map(|reference| self.standard_secret(reference))
+            .collect();
         scheme?;
         secrets.into_iter().collect()
     }
@@ -198,7 +246,11 @@ impl<'r> Reading<'r> {
         let bytes = secret
             .expose_str()
             .strip_prefix("whsec_")
-            .and_then(|encoded| base64::engine::general_purpose::STANDARD.decode(encoded).ok());
+            .and_then(|encoded| {
+                base64::engine::general_purpose::STANDARD
+                    .decode(encoded)
+                    .ok()
+            });
         let problem = match bytes.map(|bytes| bytes.len()) {
             None => "is not `whsec_` and base64".to_owned(),
             Some(length) if !SIGNING_BYTES.contains(&length) => format!("has {length} bytes"),
@@ -206,10 +258,12 @@ impl<'r> Reading<'r> {
         };
         let message = format!("the secret `{}` {problem}", reference.value);
         self.push(
-            Diagnostic::error("secret_malformed", message).at(reference.span.clone()).hint(
-                "Standard Webhooks wants `whsec_` and the base64 of 24 to 64 random bytes: \
+            Diagnostic::error("secret_malformed", message)
+                .at(reference.span.clone())
+                .hint(
+                    "Standard Webhooks wants `whsec_` and the base64 of 24 to 64 random bytes: \
                  `echo whsec_$(openssl rand -base64 32)`",
-            ),
+                ),
         );
         None
     }

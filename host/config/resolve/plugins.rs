@@ -90,7 +90,10 @@ impl<'r> Reading<'r> {
                 }
                 Err(what) => {
                     whole = false;
-                    let message = format!("`{}` cannot be handed to the plugin: JSON has no {what}", key.get_ref());
+                    let message = format!(
+                        "`{}` cannot be handed to the plugin: JSON has no {what}",
+                        key.get_ref()
+                    );
                     self.push(
                         Diagnostic::error("bad_plugin_config", message)
                             .at(value.span())

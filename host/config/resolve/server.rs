@@ -62,18 +62,25 @@ impl<'r> Reading<'r> {
 
     fn check_admin(&self, table: &Table<'_>, listen: SocketAddr, admin: SocketAddr) {
         let any = listen.ip().is_unspecified() || admin.ip().is_unspecified();
-        if listen.port() == admin.port() && listen.port() != 0 && (any || listen.ip() == admin.ip()) {
+        if listen.port() == admin.port() && listen.port() != 0 && (any || listen.ip() == admin.ip())
+        {
             self.push(
-                Diagnostic::error("admin_on_listen", "`admin` and `listen` are the same address")
-                    .at(table.span_of("admin"))
-                    .related(table.span_of("listen"), "also used here")
-                    .hint("the admin API must not be reachable by senders of webhooks"),
+                Diagnostic::error(
+                    "admin_on_listen",
+                    "`admin` and `listen` are the same address",
+                )
+                .at(table.span_of("admin"))
+                .related(table.span_of("listen"), "also used here")
+                .hint("the admin API must not be reachable by senders of webhooks"),
             );
         } else if !admin.ip().is_loopback() {
             self.push(
-                Diagnostic::warning("admin_exposed", format!("the admin API is reachable at {admin}"))
-                    .at(table.span_of("admin"))
-                    .hint("it asks for no credential; let only trusted hosts reach it"),
+                Diagnostic::warning(
+                    "admin_exposed",
+                    format!("the admin API is reachable at {admin}"),
+                )
+                .at(table.span_of("admin"))
+                .hint("it asks for no credential; let only trusted hosts reach it"),
             );
         }
     }

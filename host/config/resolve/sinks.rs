@@ -45,7 +45,9 @@ impl<'r> Reading<'r> {
         let table = Table::open(self.problems, section, entries, name.span.clone());
         let kind = match section.header {
             header if header == keys::KAFKA.header => self.kafka(&table).map(SinkKind::Kafka),
-            header if header == keys::RABBITMQ.header => self.rabbitmq(&table).map(SinkKind::RabbitMq),
+            header if header == keys::RABBITMQ.header => {
+                self.rabbitmq(&table).map(SinkKind::RabbitMq)
+            }
             header if header == keys::FILE.header => self.file(&table, files).map(SinkKind::File),
             _ => self.http(&table).map(SinkKind::Http),
         };
@@ -72,7 +74,11 @@ impl<'r> Reading<'r> {
             about: "",
             keys: keys::HTTP.keys,
         };
-        let only: DeTable<'r> = entries.get_key_value("type").map(|(k, v)| (k.clone(), v.clone())).into_iter().collect();
+        let only: DeTable<'r> = entries
+            .get_key_value("type")
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .into_iter()
+            .collect();
         let table = Table::open(self.problems, ONLY_TYPE, &only, name.span.clone());
         let _ = table.choice("type");
         None
@@ -132,13 +138,18 @@ impl<'r> Reading<'r> {
         let mut whole = true;
         for text in &texts {
             let authority = text.value.parse::<http::uri::Authority>().ok();
-            let good = authority.is_some_and(|a| a.port_u16().is_some() && !a.host().is_empty() && !a.as_str().contains('@'));
+            let good = authority.is_some_and(|a| {
+                a.port_u16().is_some() && !a.host().is_empty() && !a.as_str().contains('@')
+            });
             if !good {
                 whole = false;
                 self.push(
-                    Diagnostic::error("bad_address", format!("`{}` is not `host:port`", text.value))
-                        .at(text.span.clone())
-                        .hint("such as `\"127.0.0.1:9092\"`"),
+                    Diagnostic::error(
+                        "bad_address",
+                        format!("`{}` is not `host:port`", text.value),
+                    )
+                    .at(text.span.clone())
+                    .hint("such as `\"127.0.0.1:9092\"`"),
                 );
             }
         }
@@ -151,7 +162,9 @@ impl<'r> Reading<'r> {
         let routing_key = self.template(
             table,
             "routing_key",
-            &["type", "source", "provider", "id", "key", "json", "header", "attr"],
+            &[
+                "type", "source", "provider", "id", "key", "json", "header", "attr",
+            ],
         );
         Some(RabbitMq {
             url: url?,
@@ -166,10 +179,17 @@ impl<'r> Reading<'r> {
         let secret = self.vault.secret_or_text(self.problems, &text)?;
         let referred = secret.expose_str() != text.value;
         let problem = |code, message: &str, hint: &str| {
-            self.push(Diagnostic::error(code, message).at(text.span.clone()).hint(hint));
+            self.push(
+                Diagnostic::error(code, message)
+                    .at(text.span.clone())
+                    .hint(hint),
+            );
         };
         let scheme = ["amqp://", "amqps://"];
-        let Some(rest) = scheme.iter().find_map(|scheme| secret.expose_str().strip_prefix(scheme)) else {
+        let Some(rest) = scheme
+            .iter()
+            .find_map(|scheme| secret.expose_str().strip_prefix(scheme))
+        else {
             problem(
                 "bad_url",
                 "the URL begins with neither `amqp://` nor `amqps://`",
@@ -187,17 +207,17 @@ impl<'r> Reading<'r> {
             return None;
         }
         if authority.rsplit('@').next().unwrap_or_default().is_empty() {
-            problem("bad_url", "the URL names no host", "such as `\"amqp://127.0.0.1:5672\"`");
+            problem(
+                "bad_url",
+                "the URL names no host",
+                "such as `\"amqp://127.0.0.1:5672\"`",
+            );
             return None;
         }
         Some(secret)
     }
 
-    fn file(
-        &self,
-        table: &Table<'r>,
-        files: &mut Vec<(std::path::PathBuf, Text)>,
-    ) -> Option<File> {
+    fn file(&self, table: &Table<'r>, files: &mut Vec<(std::path::PathBuf, Text)>) -> Option<File> {
         let path = self.path(table, "path");
         let rotate_bytes = table.size("rotate");
         let keep = table.count("keep");
@@ -220,11 +240,17 @@ impl<'r> Reading<'r> {
     }
 
     /// The pairs of a table whose values may be secrets.
-    pub(super) fn text_secrets(&self, table: &Table<'_>, key: &str) -> Option<Vec<(String, Secret)>> {
+    pub(super) fn text_secrets(
+        &self,
+        table: &Table<'_>,
+        key: &str,
+    ) -> Option<Vec<(String, Secret)>> {
         table
             .text_map(key)
             .into_iter()
-            .map(|(name, value)| Some((name.value, self.vault.secret_or_text(self.problems, &value))))
+            .map(|(name, value)| {
+                Some((name.value, self.vault.secret_or_text(self.problems, &value)))
+            })
             .collect::<Vec<Option<(String, Option<Secret>)>>>()
             .into_iter()
             .map(|pair| pair.and_then(|(name, secret)| Some((name, secret?))))
@@ -232,12 +258,19 @@ impl<'r> Reading<'r> {
     }
 
     /// A template that may use these placeholders.
-    pub(super) fn template(&self, table: &Table<'_>, key: &str, allowed: &[&str]) -> Option<Template> {
+    pub(super) fn template(
+        &self,
+        table: &Table<'_>,
+        key: &str,
+        allowed: &[&str],
+    ) -> Option<Template> {
         let text = table.text(key)?;
         match Template::parse(&text.value, allowed) {
             Ok(template) => Some(template),
             Err(error) => {
-                let place = self.problems.inside(&text.span, &text.value, error.at.clone());
+                let place = self
+                    .problems
+                    .inside(&text.span, &text.value, error.at.clone());
                 let message = format!("`{key}` is not a template: {error}");
                 let mut diagnostic = Diagnostic::error("bad_template", message).at(place);
                 diagnostic.hint = error.hint;

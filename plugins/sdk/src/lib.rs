@@ -1,3 +1,5 @@
+//! The SDK for plugins of Hookswitch: one trait, one macro, and a stand-in host for tests.
+//!
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 //!

@@ -33,3 +33,6 @@ pub(crate) mod world;
 pub use cases::{CaseError, cases};
 pub use event::event;
 pub use host::Host;
+
+#[cfg(test)]
+mod tests;

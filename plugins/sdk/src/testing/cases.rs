@@ -5,15 +5,16 @@
 //! `config` (for this case alone), and the body, as `body` (any JSON, given to the plugin byte for byte as
 //! it stands in the file) or as `body_text`. `NAME.expected.json` beside it is `"unchanged"`,
 //! `{"forward": [...]}`, `{"drop": "reason"}`, `{"reject": "reason"}`, `{"retry": "reason"}` or
-//! `{"other": "reason"}`; the body of a forwarded message is JSON, or `body_text` if it is none.
+//! `{"other": "reason"}`; the body of a forwarded message is `body`, or `body_text` if it is not JSON.
+//! Bodies are compared as text without the white space, so that the order of keys and the spelling of
+//! numbers count.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
 
 use super::{Host, event};
 use crate::{Event, Failure, Message, Outcome, Plugin};
@@ -44,14 +45,22 @@ pub enum CaseError {
 /// # Errors
 /// All cases that do not hold, each with what was expected and what came.
 pub fn cases<P: Plugin>(folder: impl AsRef<Path>, config: &str) -> Result<usize, CaseError> {
-    let folder = folder.as_ref();
+    let bless = std::env::var_os("BLESS").is_some_and(|value| value == "1");
+    check::<P>(folder.as_ref(), config, bless)
+}
+
+/// Compares, or rewrites.
+pub(super) fn check<P: Plugin>(
+    folder: &Path,
+    config: &str,
+    bless: bool,
+) -> Result<usize, CaseError> {
     let mut files = Vec::new();
     find(folder, &mut files)?;
     files.sort();
     if files.is_empty() {
         return Err(CaseError::Empty(folder.to_owned()));
     }
-    let bless = std::env::var_os("BLESS").is_some_and(|value| value == "1");
     let mut differences = Vec::new();
     for file in &files {
         let got = run::<P>(file, config)?;
@@ -59,18 +68,16 @@ pub fn cases<P: Plugin>(folder: impl AsRef<Path>, config: &str) -> Result<usize,
             file.to_string_lossy()
                 .replace(".event.json", ".expected.json"),
         );
+        let got = laid_out(&got, &expectation)?;
         if bless {
-            let text = format!("{got:#}\n");
-            fs::write(&expectation, text).map_err(|error| problem(&expectation, &error))?;
+            fs::write(&expectation, got).map_err(|error| problem(&expectation, &error))?;
             continue;
         }
-        let expected: Value = serde_json::from_str(&text(&expectation)?)
+        let expected: Told = serde_json::from_str(&text(&expectation)?)
             .map_err(|error| problem(&expectation, &error))?;
+        let expected = laid_out(&expected, &expectation)?;
         if expected != got {
-            differences.push(format!(
-                "{}\nexpected {expected:#}\ngot {got:#}",
-                file.display()
-            ));
+            differences.push(format!("{}\nexpected {expected}got {got}", file.display()));
         }
     }
     if differences.is_empty() {
@@ -126,62 +133,135 @@ impl Case {
     }
 }
 
-fn run<P: Plugin>(file: &Path, config: &str) -> Result<Value, CaseError> {
+fn run<P: Plugin>(file: &Path, config: &str) -> Result<Told, CaseError> {
     let case: Case = serde_json::from_str(&text(file)?).map_err(|error| problem(file, &error))?;
     let config = case.config.as_ref().map_or(config, |own| own.get());
     let host = Host::<P>::new(config).map_err(|error| problem(file, &error))?;
-    Ok(told(host.grant_state().handle(case.event())))
+    Ok(Told::from(host.grant_state().handle(case.event())))
 }
 
-/// The outcome as the files tell it.
-fn told(outcome: Result<Outcome, Failure>) -> Value {
-    match outcome {
-        Ok(Outcome::Unchanged) => json!("unchanged"),
-        Ok(Outcome::Forward(messages)) => {
-            json!({ "forward": messages.iter().map(message).collect::<Vec<_>>() })
-        }
-        Ok(Outcome::Drop(reason)) => json!({ "drop": reason }),
-        Err(Failure::Reject(reason)) => json!({ "reject": reason }),
-        Err(Failure::Retry { reason, .. }) => json!({ "retry": reason }),
-        Err(Failure::Other(reason)) => json!({ "other": reason }),
-    }
+/// `NAME.expected.json`
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Told {
+    Unchanged,
+    Forward(Vec<ToldMessage>),
+    Drop(String),
+    Reject(String),
+    Retry(String),
+    Other(String),
 }
 
 /// A message without the fields that say nothing.
-fn message(message: &Message) -> Value {
-    let mut told = Map::new();
-    let mut tell = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            told.insert(name.to_owned(), value);
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct ToldMessage {
+    event_type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sink: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_type: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    headers: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    attributes: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_text: Option<String>,
+}
+
+impl From<Result<Outcome, Failure>> for Told {
+    fn from(outcome: Result<Outcome, Failure>) -> Self {
+        match outcome {
+            Ok(Outcome::Unchanged) => Self::Unchanged,
+            Ok(Outcome::Forward(messages)) => {
+                Self::Forward(messages.into_iter().map(ToldMessage::from).collect())
+            }
+            Ok(Outcome::Drop(reason)) => Self::Drop(reason),
+            Err(Failure::Reject(reason)) => Self::Reject(reason),
+            Err(Failure::Retry { reason, .. }) => Self::Retry(reason),
+            Err(Failure::Other(reason)) => Self::Other(reason),
         }
-    };
-    let table = |pairs: Vec<(String, String)>| {
-        (!pairs.is_empty()).then(|| pairs.into_iter().map(|(k, v)| (k, json!(v))).collect())
-    };
-    let headers = message.headers.iter().map(|header| {
-        let value = String::from_utf8_lossy(&header.value).into_owned();
-        (header.name.clone(), value)
-    });
-    tell("event_type", Some(json!(message.event_type)));
-    tell("sink", message.sink.as_ref().map(|sink| json!(sink)));
-    tell("key", message.key.as_ref().map(|key| json!(key)));
-    tell(
-        "content_type",
-        message
-            .content_type
-            .as_ref()
-            .map(|media_type| json!(media_type)),
-    );
-    tell("headers", table(headers.collect()));
-    tell("attributes", table(message.attributes.clone()));
-    match serde_json::from_slice(&message.body) {
-        Ok(body) => tell("body", Some(body)),
-        Err(_) => tell(
-            "body_text",
-            Some(json!(String::from_utf8_lossy(&message.body))),
-        ),
     }
-    Value::Object(told)
+}
+
+impl From<Message> for ToldMessage {
+    fn from(message: Message) -> Self {
+        let body: Option<Box<RawValue>> = serde_json::from_slice(&message.body).ok();
+        let body_text = match body {
+            Some(_) => None,
+            None => Some(String::from_utf8_lossy(&message.body).into_owned()),
+        };
+        let headers = message.headers.into_iter().map(|header| {
+            let value = String::from_utf8_lossy(&header.value).into_owned();
+            (header.name, value)
+        });
+        Self {
+            event_type: message.event_type,
+            sink: message.sink,
+            key: message.key,
+            content_type: message.content_type,
+            headers: headers.collect(),
+            attributes: message.attributes.into_iter().collect(),
+            body,
+            body_text,
+        }
+    }
+}
+
+/// The text of an expectation, one value a line, whatever white space it had.
+fn laid_out(told: &Told, path: &Path) -> Result<String, CaseError> {
+    let json = serde_json::to_string(told).map_err(|error| problem(path, &error))?;
+    let mut text = String::with_capacity(json.len() * 2);
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    let mut letters = json.chars().peekable();
+    while let Some(letter) = letters.next() {
+        if in_string {
+            text.push(letter);
+            in_string = letter != '"' || escaped;
+            escaped = letter == '\\' && !escaped;
+            continue;
+        }
+        match letter {
+            '{' | '[' => {
+                text.push(letter);
+                while letters.next_if(char::is_ascii_whitespace).is_some() {}
+                match letters.next_if(|next| matches!(next, '}' | ']')) {
+                    Some(end) => text.push(end),
+                    None => {
+                        depth += 1;
+                        new_line(&mut text, depth);
+                    }
+                }
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                new_line(&mut text, depth);
+                text.push(letter);
+            }
+            ',' => {
+                text.push(letter);
+                new_line(&mut text, depth);
+            }
+            ':' => text.push_str(": "),
+            '"' => {
+                text.push(letter);
+                in_string = true;
+            }
+            _ if letter.is_ascii_whitespace() => {}
+            _ => text.push(letter),
+        }
+    }
+    text.push('\n');
+    Ok(text)
+}
+
+fn new_line(text: &mut String, depth: usize) {
+    text.push('\n');
+    text.extend(std::iter::repeat_n("  ", depth));
 }
 
 fn find(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), CaseError> {
