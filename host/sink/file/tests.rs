@@ -66,8 +66,8 @@ async fn deliveries_at_once_become_one_line_each_and_the_folder_is_made() {
 async fn rotation_keeps_as_many_files_as_it_was_told() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.jsonl");
-    // Room for one line of about 350 bytes in each file.
-    let sink = sink(&path, 500, 2);
+    // Room for one line of about 250 bytes in each file.
+    let sink = sink(&path, 300, 2);
     for n in 1..=5 {
         sink.deliver(&delivery(&format!("m-{n}"), b"{}"))
             .await

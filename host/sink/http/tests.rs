@@ -175,7 +175,7 @@ async fn a_wrong_secret_is_a_configuration_error() {
 async fn answers_are_classified_with_their_text_and_retry_after() {
     for (answer, class, code, retry_after, detail) in [
         (
-            &b"HTTP/1.1 503 Busy\r\nretry-after: 7\r\ncontent-length: 9\r\n\r\ntry\n\x1blater"[..],
+            &b"HTTP/1.1 503 Busy\r\nretry-after: 7\r\ncontent-length: 10\r\n\r\ntry\n\x1blater"[..],
             Class::Transient,
             "http_503",
             Some(Duration::from_secs(7)),
@@ -266,7 +266,8 @@ async fn silence_ends_in_a_timeout_of_our_own() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let sink = sink_with(&settings(&url), Duration::from_millis(300));
-    let attempt = sink.deliver(&delivery("m-1", b"{}"));
+    let delivery = delivery("m-1", b"{}");
+    let attempt = sink.deliver(&delivery);
     let error = tokio::time::timeout(TIMEOUT, attempt)
         .await
         .unwrap()
