@@ -1,6 +1,35 @@
-//! Admin.
+//! Admin: what operators and their machines ask of the running program, on a port of its own.
+//!
+//! Health, metrics, events and reload, never on the webhook listener. It reads the journal and asks
+//! [`Control`]; it changes nothing by itself. Invariants: no page can be read or triggered from a web page
+//! in a browser ([`guard`]), every answer is bounded, and no answer holds a secret of the configuration.
+//! Event bodies and headers are shown as received, so the port is for operators only.
+
+pub mod api;
+pub mod client;
+pub mod guard;
+pub mod listener;
+pub mod query;
+pub mod view;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
+
+use crate::journal::Journal;
+use crate::metrics::Metrics;
+
+pub use listener::serve;
+
+/// What the admin listener works with.
+pub struct Deps {
+    /// The running program.
+    pub control: Arc<dyn Control>,
+    /// Events.
+    pub journal: Arc<dyn Journal>,
+    /// Numbers.
+    pub metrics: Arc<Metrics>,
+}
 
 /// What the admin API can ask of the running program.
 #[async_trait]

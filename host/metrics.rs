@@ -86,29 +86,135 @@ impl Metrics {
         )]);
         r.register("build", "Which build runs", build);
         Self {
-            accepted: Singles::new(r, "accepted_events", "Events stored and answered with 2xx", "source", Counter::default),
-            accept_seconds: Singles::new(r, "accept_seconds", "Time from a request's complete head to its 2xx", "source", seconds),
-            duplicates: Singles::new(r, "duplicate_events", "Events that were stored before, answered with 2xx", "source", Counter::default),
-            refused: Pairs::new(r, "refused_requests", "Requests answered with an error, by operator's code", ["source", "code"], Counter::default),
-            connections_open: plain(r, "open_connections", "Connections of webhook senders open now"),
+            accepted: Singles::new(
+                r,
+                "accepted_events",
+                "Events stored and answered with 2xx",
+                "source",
+                Counter::default,
+            ),
+            accept_seconds: Singles::new(
+                r,
+                "accept_seconds",
+                "Time from a request's complete head to its 2xx",
+                "source",
+                seconds,
+            ),
+            duplicates: Singles::new(
+                r,
+                "duplicate_events",
+                "Events that were stored before, answered with 2xx",
+                "source",
+                Counter::default,
+            ),
+            refused: Pairs::new(
+                r,
+                "refused_requests",
+                "Requests answered with an error, by operator's code",
+                ["source", "code"],
+                Counter::default,
+            ),
+            connections_open: plain(
+                r,
+                "open_connections",
+                "Connections of webhook senders open now",
+            ),
             connections: plain(r, "connections", "Connections of webhook senders accepted"),
-            dispatched: Pairs::new(r, "dispatched_events", "Events that left dispatch, by outcome", ["route", "outcome"], Counter::default),
-            plugin_calls: Pairs::new(r, "plugin_calls", "Plugin calls, by outcome", ["plugin", "outcome"], Counter::default),
-            plugin_seconds: Singles::new(r, "plugin_call_seconds", "Time of a plugin call, instantiation included", "plugin", plugin_seconds),
-            attempts: Pairs::new(r, "sink_attempts", "Delivery attempts, by result", ["sink", "result"], Counter::default),
-            attempt_seconds: Singles::new(r, "sink_attempt_seconds", "Time of a delivery attempt", "sink", seconds),
-            dead_letters: Pairs::new(r, "dead_letters", "Deliveries given up, by cause", ["sink", "code"], Counter::default),
-            sink_in_flight: Singles::new(r, "sink_in_flight_deliveries", "Attempts going on now", "sink", Gauge::default),
-            sink_queued: Singles::new(r, "sink_queued_deliveries", "Deliveries that wait in memory", "sink", Gauge::default),
-            sink_pending: Singles::new(r, "sink_pending_deliveries", "Deliveries that wait in the journal", "sink", Gauge::default),
-            sink_paused: Singles::new(r, "sink_paused", "1 while a configuration error pauses the sink", "sink", Gauge::default),
-            reloads: Singles::new(r, "reloads", "Configuration reloads, by outcome", "outcome", Counter::default),
-            generation: plain(r, "generation", "Number of the running configuration, from 1"),
+            dispatched: Pairs::new(
+                r,
+                "dispatched_events",
+                "Events that left dispatch, by outcome",
+                ["route", "outcome"],
+                Counter::default,
+            ),
+            plugin_calls: Pairs::new(
+                r,
+                "plugin_calls",
+                "Plugin calls, by outcome",
+                ["plugin", "outcome"],
+                Counter::default,
+            ),
+            plugin_seconds: Singles::new(
+                r,
+                "plugin_call_seconds",
+                "Time of a plugin call, instantiation included",
+                "plugin",
+                plugin_seconds,
+            ),
+            attempts: Pairs::new(
+                r,
+                "sink_attempts",
+                "Delivery attempts, by result",
+                ["sink", "result"],
+                Counter::default,
+            ),
+            attempt_seconds: Singles::new(
+                r,
+                "sink_attempt_seconds",
+                "Time of a delivery attempt",
+                "sink",
+                seconds,
+            ),
+            dead_letters: Pairs::new(
+                r,
+                "dead_letters",
+                "Deliveries given up, by cause",
+                ["sink", "code"],
+                Counter::default,
+            ),
+            sink_in_flight: Singles::new(
+                r,
+                "sink_in_flight_deliveries",
+                "Attempts going on now",
+                "sink",
+                Gauge::default,
+            ),
+            sink_queued: Singles::new(
+                r,
+                "sink_queued_deliveries",
+                "Deliveries that wait in memory",
+                "sink",
+                Gauge::default,
+            ),
+            sink_pending: Singles::new(
+                r,
+                "sink_pending_deliveries",
+                "Deliveries that wait in the journal",
+                "sink",
+                Gauge::default,
+            ),
+            sink_paused: Singles::new(
+                r,
+                "sink_paused",
+                "1 while a configuration error pauses the sink",
+                "sink",
+                Gauge::default,
+            ),
+            reloads: Singles::new(
+                r,
+                "reloads",
+                "Configuration reloads, by outcome",
+                "outcome",
+                Counter::default,
+            ),
+            generation: plain(
+                r,
+                "generation",
+                "Number of the running configuration, from 1",
+            ),
             journal_open: plain(r, "journal_open_events", "Events that are not finished"),
             journal_bytes: plain(r, "journal_bytes", "Bytes in use by the journal"),
-            journal_dead: plain(r, "journal_dead_deliveries", "Deliveries kept as dead letters"),
+            journal_dead: plain(
+                r,
+                "journal_dead_deliveries",
+                "Deliveries kept as dead letters",
+            ),
             journal_healthy: plain(r, "journal_healthy", "0 after a failed commit"),
-            journal_full: plain(r, "journal_full", "1 while new events are refused for want of space"),
+            journal_full: plain(
+                r,
+                "journal_full",
+                "1 while new events are refused for want of space",
+            ),
             registry,
         }
     }
@@ -116,7 +222,8 @@ impl Metrics {
     /// A webhook was stored and answered; seconds from the complete head to the answer.
     pub fn accepted(&self, source: &str, seconds: f64) {
         self.accepted.with(source, |counter| counter.inc());
-        self.accept_seconds.with(source, |histogram| histogram.observe(seconds));
+        self.accept_seconds
+            .with(source, |histogram| histogram.observe(seconds));
     }
 
     /// A webhook was a duplicate.
@@ -143,19 +250,23 @@ impl Metrics {
 
     /// An event left dispatch: `delivered_to` sinks planned, or ended as `dropped`, `unrouted`, `dead`.
     pub fn dispatched(&self, route: &str, outcome: &str) {
-        self.dispatched.with(route, outcome, |counter| counter.inc());
+        self.dispatched
+            .with(route, outcome, |counter| counter.inc());
     }
 
     /// A plugin call ended: `unchanged`, `forward`, `drop`, `reject`, `retry`, or an error code.
     pub fn plugin_call(&self, plugin: &str, outcome: &str, seconds: f64) {
-        self.plugin_calls.with(plugin, outcome, |counter| counter.inc());
-        self.plugin_seconds.with(plugin, |histogram| histogram.observe(seconds));
+        self.plugin_calls
+            .with(plugin, outcome, |counter| counter.inc());
+        self.plugin_seconds
+            .with(plugin, |histogram| histogram.observe(seconds));
     }
 
     /// An attempt ended: `delivered`, `transient`, `configuration`, `permanent`.
     pub fn attempt(&self, sink: &str, result: &str, seconds: f64) {
         self.attempts.with(sink, result, |counter| counter.inc());
-        self.attempt_seconds.with(sink, |histogram| histogram.observe(seconds));
+        self.attempt_seconds
+            .with(sink, |histogram| histogram.observe(seconds));
     }
 
     /// A delivery was dead-lettered with this code.
@@ -165,22 +276,30 @@ impl Metrics {
 
     /// A sink's present state.
     pub fn sink_state(&self, sink: &str, in_flight: u64, queued: u64, pending: u64, paused: bool) {
-        self.sink_in_flight.with(sink, |gauge| set(gauge, in_flight));
+        self.sink_in_flight
+            .with(sink, |gauge| set(gauge, in_flight));
         self.sink_queued.with(sink, |gauge| set(gauge, queued));
         self.sink_pending.with(sink, |gauge| set(gauge, pending));
-        self.sink_paused.with(sink, |gauge| set(gauge, u64::from(paused)));
+        self.sink_paused
+            .with(sink, |gauge| set(gauge, u64::from(paused)));
     }
 
     /// Forget a sink that is gone. Its counters stay, as counters must not go back.
     pub fn sink_removed(&self, sink: &str) {
-        for gauges in [&self.sink_in_flight, &self.sink_queued, &self.sink_pending, &self.sink_paused] {
+        for gauges in [
+            &self.sink_in_flight,
+            &self.sink_queued,
+            &self.sink_pending,
+            &self.sink_paused,
+        ] {
             gauges.remove(sink);
         }
     }
 
     /// A reload ended.
     pub fn reloaded(&self, ok: bool, generation: u64) {
-        self.reloads.with(if ok { "ok" } else { "rejected" }, |counter| counter.inc());
+        self.reloads
+            .with(if ok { "ok" } else { "rejected" }, |counter| counter.inc());
         set(&self.generation, generation);
     }
 

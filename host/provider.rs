@@ -161,7 +161,47 @@ macro_rules! embedded {
 }
 
 /// Name, preset and sample body, by name.
-const EMBEDDED: &[(&str, &str, &str)] = embedded!["unverified",];
+const EMBEDDED: &[(&str, &str, &str)] = embedded![
+    "adyen-platform",
+    "auth0",
+    "box",
+    "calendly",
+    "checkr",
+    "cloudevents",
+    "complycube",
+    "didit",
+    "docusign",
+    "dropbox",
+    "generic",
+    "github",
+    "gitlab",
+    "hubspot",
+    "idwise",
+    "intercom",
+    "k-id",
+    "legal-talent",
+    "linear",
+    "meta",
+    "okta",
+    "ondato",
+    "onfido",
+    "paddle",
+    "persona",
+    "shopify",
+    "shufti-pro",
+    "slack",
+    "square",
+    "standard-webhooks",
+    "stripe",
+    "sumsub",
+    "svix",
+    "trulioo",
+    "twilio",
+    "typeform",
+    "unverified",
+    "veriff",
+    "zoom",
+];
 
 static PRESETS: LazyLock<BTreeMap<&'static str, Preset>> = LazyLock::new(|| {
     EMBEDDED

@@ -156,7 +156,10 @@ impl Outgoing {
         let body = match &args.body {
             None => Bytes::from(filled.body),
             Some(path) => std::fs::read(path).map(Bytes::from).map_err(|error| {
-                args::Usage::new(format!("cannot read the body `{}`: {error}", path.display()))
+                args::Usage::new(format!(
+                    "cannot read the body `{}`: {error}",
+                    path.display()
+                ))
             })?,
         };
         let mut headers = filled.headers;
@@ -167,8 +170,8 @@ impl Outgoing {
             headers: &headers,
             body: &body,
         };
-        let signed = sign::sign(&preset.scheme, &secrets, &params, request, now_ms)
-            .map_err(sign_usage)?;
+        let signed =
+            sign::sign(&preset.scheme, &secrets, &params, request, now_ms).map_err(sign_usage)?;
         for (name, value) in signed.headers {
             headers.push(Header::new(name, value));
         }

@@ -222,6 +222,11 @@ pub fn reference() -> String {
         }
     }
     page.push_str(include_str!("keys/annex.md"));
+    page.push_str("\n## Codes\n\nOf `hookswitch check`, in `error[code]` and in `--json`.\n\n");
+    page.push_str("| code | means |\n|---|---|\n");
+    for (code, meaning) in super::codes::CODES {
+        let _ = writeln!(page, "| `{code}` | {meaning} |");
+    }
     page
 }
 

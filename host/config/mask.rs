@@ -24,7 +24,7 @@ const TABLES: [&str; 4] = ["headers", "options", "params", "config"];
 /// The text with every character of a possible secret replaced by asterisks, as many as it has bytes.
 /// `env:` and `file:` references stay, as they are names.
 #[must_use]
-pub fn mask(source: &str) -> String {
+pub(super) fn mask(source: &str) -> String {
     let mut masked = String::with_capacity(source.len());
     let mut hot = Hot::default();
     for line in source.split_inclusive('\n') {

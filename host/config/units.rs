@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// Why a text is not a measure.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Malformed {
+pub(super) struct Malformed {
     /// `bad_duration` or `bad_size`.
     pub code: &'static str,
     /// What is wrong, to follow a colon.
@@ -17,7 +17,7 @@ pub struct Malformed {
 }
 
 /// `5m`, `1h 30m`, `250ms`.
-pub fn duration(text: &str) -> Result<Duration, Malformed> {
+pub(super) fn duration(text: &str) -> Result<Duration, Malformed> {
     use humantime::DurationError as Error;
     humantime::parse_duration(text).map_err(|error| {
         let whole = 0..text.len();
@@ -51,7 +51,7 @@ pub fn duration(text: &str) -> Result<Duration, Malformed> {
 }
 
 /// `10MiB`, `512KiB`, `1.5GB`, `100B`; in bytes.
-pub fn size(text: &str) -> Result<u64, Malformed> {
+pub(super) fn size(text: &str) -> Result<u64, Malformed> {
     let malformed = |why: &str, at: Range<usize>| Malformed {
         code: "bad_size",
         why: why.to_owned(),

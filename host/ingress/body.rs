@@ -76,7 +76,11 @@ pub async fn read(
                             .poll(cx)
                             .is_ready(),
                     };
-                    return if late { Poll::Ready(Err(BodyError::Timeout)) } else { Poll::Pending };
+                    return if late {
+                        Poll::Ready(Err(BodyError::Timeout))
+                    } else {
+                        Poll::Pending
+                    };
                 }
             }
         }

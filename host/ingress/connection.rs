@@ -5,7 +5,6 @@
 //! HTTP/1.1, and in a task per stream on HTTP/2.
 
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -113,7 +112,7 @@ where
             ended = &mut connection => break Some(ended),
             () = drain.cancelled(), if !draining => {
                 draining = true;
-                Pin::new(&mut connection).graceful_shutdown();
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
             }
             () = &mut watch => {
                 watch.as_mut().reset(tokio::time::Instant::now() + pace.tick());
@@ -129,7 +128,9 @@ where
     let socket = connection.into_parts().io.into_inner();
     let last = match ended {
         None if pace.has_partial_head() => {
-            door.deps.metrics.refused(NO_SOURCE, Refusal::HeaderTimeout.row().code);
+            door.deps
+                .metrics
+                .refused(NO_SOURCE, Refusal::HeaderTimeout.row().code);
             Some(Refusal::HeaderTimeout.raw())
         }
         None | Some(Ok(())) => None,

@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 
 use crate::event::Header;
+use crate::verify::Verifier;
 
 /// Fields of a head; more are 431. hyper's own bound for HTTP/1.1 is the same.
 pub const FIELDS_MAX: usize = 100;
@@ -20,7 +21,9 @@ const CREDENTIALS: [&str; 5] = [
 /// Bytes of a head as HTTP/1.1 would send it: `name: value\r\n` per field.
 #[must_use]
 pub fn bytes_in(map: &HeaderMap) -> usize {
-    map.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
+    map.iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum()
 }
 
 /// All fields in order. Values share one buffer.
@@ -39,12 +42,33 @@ pub fn copy(map: &HeaderMap) -> Vec<Header> {
         .collect()
 }
 
-/// Removes what an event must not keep: credentials in general, and `secret`, the field in which this
-/// source's sender shows a static credential.
-pub fn strip_credentials(headers: &mut Vec<Header>, secret: Option<&str>) {
+/// Removes what an event must not keep: credentials in general, and the fields in which this source's
+/// sender shows a static credential.
+pub fn strip_credentials(headers: &mut Vec<Header>, verifier: &Verifier) {
     headers.retain(|header| {
-        !CREDENTIALS.contains(&header.name.as_str()) && secret != Some(header.name.as_str())
+        !CREDENTIALS.contains(&header.name.as_str())
+            && !verifier
+                .credential_headers()
+                .any(|name| name == header.name)
     });
+}
+
+/// The query without the parameters in which this source's sender shows a static credential. What stays is
+/// as received.
+#[must_use]
+pub fn strip_query(query: &str, verifier: &Verifier) -> String {
+    if verifier.credential_parameters().next().is_none() {
+        return query.to_owned();
+    }
+    let secret = |pair: &&str| {
+        let name = pair.split_once('=').map_or(*pair, |(name, _)| name);
+        let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
+        verifier
+            .credential_parameters()
+            .any(|parameter| parameter == name)
+    };
+    let kept: Vec<&str> = query.split('&').filter(|pair| !secret(pair)).collect();
+    kept.join("&")
 }
 
 /// The media type of a `content-type` value, without parameters and surrounding space.
@@ -55,6 +79,8 @@ pub fn media_type(value: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
 
     fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -70,10 +96,22 @@ mod tests {
         let copied = copy(&map(&[("x-a", "1"), ("x-b", ""), ("x-a", "22")]));
         let mut seen: Vec<_> = copied
             .iter()
-            .map(|h| (h.name.as_str(), std::str::from_utf8(&h.value).unwrap_or_default()))
+            .map(|h| {
+                (
+                    h.name.as_str(),
+                    std::str::from_utf8(&h.value).unwrap_or_default(),
+                )
+            })
             .collect();
         seen.sort_unstable();
         assert_eq!(seen, [("x-a", "1"), ("x-a", "22"), ("x-b", "")]);
+    }
+
+    fn verifier(credential: &str) -> Verifier {
+        let scheme = format!("kind = \"static\"\ncredential = {credential}");
+        let scheme: crate::verify::Scheme = toml::from_str(&scheme).unwrap();
+        let secrets = [crate::secret::Secret::new("a-long-enough-secret")];
+        Verifier::new(&scheme, &secrets, &crate::verify::Params::default()).unwrap()
     }
 
     #[test]
@@ -84,9 +122,24 @@ mod tests {
             ("x-hook-token", "s"),
             ("x-signature", "abc"),
         ]));
-        strip_credentials(&mut headers, Some("x-hook-token"));
+        let verifier = verifier("{ in = \"header\", name = \"X-Hook-Token\" }");
+        strip_credentials(&mut headers, &verifier);
         let names: Vec<_> = headers.iter().map(|h| h.name.as_str()).collect();
         assert_eq!(names, ["x-signature"]);
+        assert_eq!(strip_query("token=s&a=1", &verifier), "token=s&a=1");
+    }
+
+    #[test]
+    fn a_credential_in_the_query_does_not_stay_and_the_rest_does_as_it_was() {
+        let verifier = verifier("{ in = \"query\", name = \"token\" }");
+        for (query, expected) in [
+            ("token=s", ""),
+            ("a=%20&token=s&b", "a=%20&b"),
+            ("%74oken=s&tokens=1", "tokens=1"),
+            ("", ""),
+        ] {
+            assert_eq!(strip_query(query, &verifier), expected);
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A bound address.
 #[derive(Debug)]
-pub struct Listener(TcpListener);
+pub struct Listener(pub(crate) TcpListener);
 
 impl Listener {
     /// Binds `address`; port 0 takes a free one.
@@ -63,7 +63,10 @@ pub async fn serve(listener: Listener, deps: Arc<Deps>, shutdown: Shutdown) {
         () = all_ended => return,
         () = shutdown.cut() => {}
     }
-    tracing::warn!(open = connections.len(), "connections cut: the drain deadline passed");
+    tracing::warn!(
+        open = connections.len(),
+        "connections cut: the drain deadline passed"
+    );
     connections.shutdown().await;
 }
 

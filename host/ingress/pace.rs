@@ -89,7 +89,9 @@ impl Pace {
     }
 
     fn after(&self, now: Instant, wait: Duration) -> u64 {
-        let at = now.saturating_duration_since(self.start).saturating_add(wait);
+        let at = now
+            .saturating_duration_since(self.start)
+            .saturating_add(wait);
         u64::try_from(at.as_millis()).unwrap_or(NEVER)
     }
 

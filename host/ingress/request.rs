@@ -23,7 +23,7 @@ use crate::config::Source;
 use crate::event::{Event, EventId, Header};
 use crate::journal::{Appended, DedupeKey};
 use crate::metrics::NO_SOURCE;
-use crate::verify::{self, Coverage, Rejection};
+use crate::verify::{self, Rejection};
 
 /// What all connections of a listener share.
 pub struct Door {
@@ -99,7 +99,9 @@ pub async fn answer(link: Arc<Link>, request: Request<Incoming>) -> Result<Answe
     let began = Instant::now();
     link.pace.request_began(began);
     let _active = Active(&link.pace);
-    let handled = AssertUnwindSafe(accept(&link, request, began)).catch_unwind().await;
+    let handled = AssertUnwindSafe(accept(&link, request, began))
+        .catch_unwind()
+        .await;
     let answer = handled.unwrap_or_else(|_| {
         // The panic's message and place are in the log by the panic hook.
         tracing::error!(peer = %link.peer, "a request hit a bug; it was answered with 500");
@@ -118,9 +120,15 @@ fn refuse(link: &Link, refused: &Refused) -> Answer {
     let row = refused.refusal.row();
     let source = refused.source.as_deref();
     let name = source.map_or(NO_SOURCE, |source| &source.name);
-    let code = refused.rejection.as_ref().map_or(row.code, |rejection| rejection.code);
+    let code = refused
+        .rejection
+        .as_ref()
+        .map_or(row.code, |rejection| rejection.code);
     link.door.deps.metrics.refused(name, code);
-    let detail = refused.rejection.as_ref().map_or("", |rejection| &rejection.detail);
+    let detail = refused
+        .rejection
+        .as_ref()
+        .map_or("", |rejection| &rejection.detail);
     tracing::debug!(peer = %link.peer, source = name, status = row.status, code, detail, "refused");
     if refused.unread {
         link.pace.leave_unread();
@@ -135,7 +143,11 @@ fn refuse(link: &Link, refused: &Refused) -> Answer {
     answer
 }
 
-async fn accept(link: &Link, request: Request<Incoming>, began: Instant) -> Result<Answer, Refused> {
+async fn accept(
+    link: &Link,
+    request: Request<Incoming>,
+    began: Instant,
+) -> Result<Answer, Refused> {
     let deps = &*link.door.deps;
     let (head, body) = request.into_parts();
     let (source, _pass) = match admit(link, &head) {
@@ -167,7 +179,10 @@ async fn accept(link: &Link, request: Request<Incoming>, began: Instant) -> Resu
     let verified = source.verifier.verify(
         verify::Request {
             method: head.method.as_str(),
-            target: head.uri.path_and_query().map_or("/", |target| target.as_str()),
+            target: head
+                .uri
+                .path_and_query()
+                .map_or("/", |target| target.as_str()),
             headers: &headers,
             body: &body,
         },
@@ -188,7 +203,8 @@ async fn accept(link: &Link, request: Request<Incoming>, began: Instant) -> Resu
     let appended = deps.journal.append(event, dedupe).await;
     match appended {
         Ok(Appended::Stored(_)) => {
-            deps.metrics.accepted(&source.name, began.elapsed().as_secs_f64());
+            deps.metrics
+                .accepted(&source.name, began.elapsed().as_secs_f64());
             Ok(answer::accepted(source.ok_status, Some(id)))
         }
         Ok(Appended::Duplicate) => {
@@ -233,9 +249,15 @@ fn takes_content_type(source: &Source, head: &Parts) -> bool {
     if source.content_types.is_empty() {
         return true;
     }
-    let value = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let value = head
+        .headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     let media_type = headers::media_type(value.unwrap_or_default());
-    source.content_types.iter().any(|taken| taken.eq_ignore_ascii_case(media_type))
+    source
+        .content_types
+        .iter()
+        .any(|taken| taken.eq_ignore_ascii_case(media_type))
 }
 
 /// All headers; on HTTP/2 with the `host` that HTTP/1.1 would have.
@@ -274,13 +296,11 @@ fn event(
     verified: verify::Verified,
     now_ms: u64,
 ) -> Event {
-    headers::strip_credentials(&mut headers, None);
-    let coverage = match verified.coverage {
-        Coverage::Full => "full",
-        Coverage::Partial => "partial",
-        Coverage::None => "none",
-    };
-    let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    headers::strip_credentials(&mut headers, &source.verifier);
+    let content_type = head
+        .headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     Event {
         id: EventId::now(),
         source: Arc::clone(&source.name),
@@ -290,10 +310,10 @@ fn event(
         received_at_ms: now_ms,
         method: head.method.as_str().to_owned(),
         path: head.uri.path().to_owned(),
-        query: head.uri.query().unwrap_or_default().to_owned(),
+        query: headers::strip_query(head.uri.query().unwrap_or_default(), &source.verifier),
         headers,
         content_type: content_type.map(str::to_owned),
         body,
-        attributes: vec![("coverage".to_owned(), coverage.to_owned())],
+        attributes: vec![("coverage".to_owned(), verified.coverage.as_str().to_owned())],
     }
 }

@@ -62,7 +62,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             let mut left = if unread { LINGER_BYTES_MAX } else { 0 };
             while left > 0 {
                 let read = self.stream.read(&mut scrap).await?;
-                left = if read == 0 { 0 } else { left.saturating_sub(read) };
+                left = if read == 0 {
+                    0
+                } else {
+                    left.saturating_sub(read)
+                };
             }
             io::Result::Ok(())
         };
@@ -106,7 +110,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        if !this.http2 && this.replacement.is_none()
+        if !this.http2
+            && this.replacement.is_none()
             && let Some(refusal) = made_by_hyper(buf)
         {
             this.refused = Some(refusal);

@@ -126,7 +126,9 @@ pub fn read(tls: &config::Tls) -> Result<Arc<ServerConfig>, TlsError> {
             };
             let mut roots = RootCertStore::empty();
             for certificate in certificates("client CA", file)? {
-                roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
+                roots
+                    .add(certificate)
+                    .map_err(|error| unusable(error.to_string()))?;
             }
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
                 .build()

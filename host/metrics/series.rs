@@ -9,8 +9,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use prometheus_client::metrics::TypedMetric;
 use prometheus_client::encoding::EncodeMetric;
+use prometheus_client::metrics::TypedMetric;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
@@ -55,11 +55,11 @@ impl<M: Handle> Singles<M> {
     }
 
     /// Calls `act` with the handle of `value`.
-    pub fn with(&self, value: &str, act: impl FnOnce(&M)) {
+    pub fn with<R>(&self, value: &str, act: impl FnOnce(&M) -> R) -> R {
         if let Some(handle) = self.handles.load().get(value) {
             return act(handle);
         }
-        act(&self.grow(value));
+        act(&self.grow(value))
     }
 
     /// Forgets `value`.
@@ -75,11 +75,17 @@ impl<M: Handle> Singles<M> {
     fn grow(&self, value: &str) -> M {
         let _growing = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.handles.load();
-        let value = if known.len() < SERIES_MAX { value } else { OTHER };
+        let value = if known.len() < SERIES_MAX {
+            value
+        } else {
+            OTHER
+        };
         if let Some(handle) = known.get(value) {
             return handle.clone();
         }
-        let handle = self.family.get_or_create_owned(&vec![(self.label, value.to_owned())]);
+        let handle = self
+            .family
+            .get_or_create_owned(&vec![(self.label, value.to_owned())]);
         let mut handles = HashMap::clone(&known);
         handles.insert(value.to_owned(), handle.clone());
         self.handles.store(Arc::new(handles));
@@ -89,7 +95,9 @@ impl<M: Handle> Singles<M> {
 
 impl<M: Handle> fmt::Debug for Singles<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Singles").field("label", &self.label).finish_non_exhaustive()
+        f.debug_struct("Singles")
+            .field("label", &self.label)
+            .finish_non_exhaustive()
     }
 }
 
@@ -123,18 +131,22 @@ impl<M: Handle> Pairs<M> {
     }
 
     /// Calls `act` with the handle of this pair of values.
-    pub fn with(&self, first: &str, second: &str, act: impl FnOnce(&M)) {
+    pub fn with<R>(&self, first: &str, second: &str, act: impl FnOnce(&M) -> R) -> R {
         if let Some(handle) = find(&self.handles.load(), first, second) {
             return act(handle);
         }
-        act(&self.grow(first, second));
+        act(&self.grow(first, second))
     }
 
     fn grow(&self, first: &str, second: &str) -> M {
         let _growing = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.handles.load();
         let size: usize = known.values().map(HashMap::len).sum();
-        let (first, second) = if size < SERIES_MAX { (first, second) } else { (OTHER, OTHER) };
+        let (first, second) = if size < SERIES_MAX {
+            (first, second)
+        } else {
+            (OTHER, OTHER)
+        };
         if let Some(handle) = find(&known, first, second) {
             return handle.clone();
         }
@@ -157,6 +169,8 @@ fn find<'h, M>(handles: &'h PairHandles<M>, first: &str, second: &str) -> Option
 
 impl<M: Handle> fmt::Debug for Pairs<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pairs").field("labels", &self.labels).finish_non_exhaustive()
+        f.debug_struct("Pairs")
+            .field("labels", &self.labels)
+            .finish_non_exhaustive()
     }
 }

@@ -19,7 +19,13 @@ fn exercised() -> Metrics {
     metrics.dead_lettered("crm", "http_413");
     metrics.sink_state("crm", 1, 2, 3, true);
     metrics.reloaded(true, 2);
-    metrics.journal(JournalStats { open: 7, bytes: 4096, dead: 1, healthy: true, full: false });
+    metrics.journal(JournalStats {
+        open: 7,
+        bytes: 4096,
+        dead: 1,
+        healthy: true,
+        full: false,
+    });
     metrics
 }
 
@@ -60,7 +66,10 @@ fn the_page_shows_what_was_counted_and_ends_as_openmetrics_asks() {
         "hookswitch_generation 2",
         "hookswitch_accept_seconds_count{source=\"didit\"} 1",
     ] {
-        assert!(page.lines().any(|l| l == line), "{line} is missing in\n{page}");
+        assert!(
+            page.lines().any(|l| l == line),
+            "{line} is missing in\n{page}"
+        );
     }
     assert!(page.ends_with("# EOF\n"));
 }
@@ -77,15 +86,19 @@ fn a_removed_sink_leaves_the_gauges_and_keeps_its_counters() {
 #[test]
 fn label_values_beyond_the_bound_share_one_series() {
     let mut registry = Registry::default();
-    let series = Singles::new(&mut registry, "n", "help", "label", Counter::default as fn() -> Counter);
+    let series = Singles::new(
+        &mut registry,
+        "n",
+        "help",
+        "label",
+        Counter::default as fn() -> Counter,
+    );
     // The map is copied for each new value, so fill it in one stride of distinct values.
     for n in 0..SERIES_MAX + 5 {
         if n > 300 && n < SERIES_MAX - 1 {
             continue;
         }
-        series.with(&n.to_string(), |counter: &Counter| {
-            counter.inc();
-        });
+        series.with(&n.to_string(), |counter: &Counter| counter.inc());
     }
     let mut page = String::new();
     prometheus_client::encoding::text::encode(&mut page, &registry).unwrap();

@@ -47,6 +47,18 @@ fn every_preset_parses_and_is_listed_in_order() {
 }
 
 #[test]
+fn every_file_in_the_folder_is_embedded() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("host/providers");
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .filter_map(|entry| entry.unwrap().file_name().into_string().ok())
+        .filter_map(|file| file.strip_suffix(".toml").map(str::to_owned))
+        .collect();
+    files.sort();
+    assert_eq!(files, names().collect::<Vec<_>>());
+}
+
+#[test]
 fn what_is_not_confirmed_says_why() {
     for one in all() {
         assert!(one.confirmed || !one.doubt.is_empty(), "{}", one.name);
@@ -89,8 +101,14 @@ fn every_sample_passes_its_own_scheme_with_a_fresh_event_id() {
                 .then(|| secret(&one))
                 .into_iter()
                 .collect();
-            let signed = sign::sign(&one.scheme, &secrets, &params, request(&sample.body, &headers), now_ms)
-                .unwrap_or_else(|error| panic!("{}: {error:?}", one.name));
+            let signed = sign::sign(
+                &one.scheme,
+                &secrets,
+                &params,
+                request(&sample.body, &headers),
+                now_ms,
+            )
+            .unwrap_or_else(|error| panic!("{}: {error:?}", one.name));
             headers.extend(
                 signed
                     .headers

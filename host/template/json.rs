@@ -86,8 +86,11 @@ impl<'de> DeserializeSeed<'de> for Place<'_, '_, 'de> {
             return deserializer.deserialize_any(self);
         }
         let raw: &'de RawValue = serde::Deserialize::deserialize(deserializer)?;
-        let (here, deeper): (Vec<Wanted<'_>>, Vec<Wanted<'_>>) =
-            self.wanted.iter().copied().partition(|w| w.tokens.is_empty());
+        let (here, deeper): (Vec<Wanted<'_>>, Vec<Wanted<'_>>) = self
+            .wanted
+            .iter()
+            .copied()
+            .partition(|w| w.tokens.is_empty());
         for wanted in here {
             if let Some(slot) = self.found.get_mut(wanted.number) {
                 *slot = Some(raw);

@@ -8,8 +8,12 @@
     reason = "a failed assumption is a failed test"
 )]
 
+/// Diagnostics of bad configs, word for word; the shipped example.
+mod config;
 /// The house rules: fences, sizes, heads, words, papers.
 mod tidy;
+/// The journal on real files: killed processes, torn logs, two at once.
+mod journal;
 /// kill -9 under load, with a ledger.
 mod crash;
 /// The whole way on real brokers, each stopped and started again.
@@ -18,3 +22,5 @@ mod pipeline;
 mod reload;
 /// What the tests share.
 mod support;
+/// Every preset against published and independently signed test values.
+mod verify;

@@ -89,7 +89,8 @@ impl Vector {
     }
 
     fn judge(&self) -> Result<Verified, Rejection> {
-        let preset = provider::preset(&self.preset()).unwrap_or_else(|| panic!("{}: there is no such preset", self.id));
+        let preset = provider::preset(&self.preset())
+            .unwrap_or_else(|| panic!("{}: there is no such preset", self.id));
         let secrets: Vec<_> = self.secrets.iter().map(|text| Secret::new(text)).collect();
         let mut values = self.params.clone();
         if let Some((_, name)) = OPT_IN.iter().find(|(id, _)| *id == self.id) {

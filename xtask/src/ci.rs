@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Built by `cargo install` where it is missing.
-const CARGO_DENY: &str = "0.18.9";
+const CARGO_DENY: &str = "0.20.2";
 /// Set to `required`, makes an advisory database that cannot be fetched an error.
 const ADVISORIES: &str = "HOOKSWITCH_ADVISORIES";
 

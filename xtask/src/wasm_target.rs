@@ -26,17 +26,39 @@ const DEBIAN_PACKAGES: [&str; 5] = [
     "lld-19",
 ];
 
+const DEBIAN_CARGO: &str = "/usr/bin/cargo";
+const DEBIAN_COMPILER: &str = "/usr/bin/rustc";
+const DEBIAN_LINKER: &str = "/usr/bin/wasm-ld-19";
+const DEBIAN_LIBRARY: &str = "/usr/lib/wasm32-wasi";
+/// What the packages put where; the last is the library's sources.
+const DEBIAN_FILES: [&str; 5] = [
+    DEBIAN_CARGO,
+    DEBIAN_COMPILER,
+    DEBIAN_LINKER,
+    DEBIAN_LIBRARY,
+    "/usr/lib/rustlib/src/rust/library/Cargo.lock",
+];
+
 /// How to call Cargo for the target.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct GuestCargo {
+    program: &'static str,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
 }
 
 impl GuestCargo {
+    fn installed() -> Self {
+        Self {
+            program: "cargo",
+            arguments: Vec::new(),
+            environment: Vec::new(),
+        }
+    }
+
     /// `cargo build --release --target wasm32-wasip2` in a workspace.
     pub(crate) fn build(&self, workspace: &Path) -> Step {
-        let step = Step::cargo()
+        let step = Step::new(self.program)
             .args(["build", "--release", "--target", TARGET])
             .args(&self.arguments);
         step.envs(&self.environment).in_folder(workspace)
@@ -49,11 +71,11 @@ impl GuestCargo {
 /// What to do, if neither rustup nor Debian's packages can add it here.
 pub(crate) fn ensure() -> Result<GuestCargo> {
     if is_installed() {
-        return Ok(GuestCargo::default());
+        return Ok(GuestCargo::installed());
     }
     let rustup = if answers("rustup") {
         match Step::new("rustup").args(["target", "add", TARGET]).run() {
-            Ok(()) if is_installed() => return Ok(GuestCargo::default()),
+            Ok(()) if is_installed() => return Ok(GuestCargo::installed()),
             Ok(()) => "rustup added the target, but not to the `rustc` on the PATH".to_owned(),
             Err(error) => format!("{error:#}"),
         }
@@ -87,10 +109,12 @@ fn is_installed() -> bool {
 
 /// Debian has no library built for the target, but everything to build it: so Cargo does, with the plugins.
 fn from_debian() -> Result<GuestCargo> {
-    let compiler = || find("/usr/lib/rust-web/bin/rustc").or_else(|| find("/usr/bin/rustc-web"));
-    let linker = || find("/usr/bin/wasm-ld-19");
-    let library = || find("/usr/lib/wasm32-wasi");
-    if compiler().is_none() || linker().is_none() || library().is_none() {
+    let missing = || {
+        DEBIAN_FILES
+            .into_iter()
+            .find(|path| !Path::new(path).exists())
+    };
+    if missing().is_some() {
         if !answers("apt-get") {
             bail!("this is not Debian");
         }
@@ -104,14 +128,14 @@ fn from_debian() -> Result<GuestCargo> {
             .args(DEBIAN_PACKAGES)
             .run()?;
     }
-    let compiler = compiler().context("rustc-web is not where it was expected")?;
-    let linker = linker().context("wasm-ld-19 is not where it was expected")?;
-    let library = library().context("wasi-libc is not where it was expected")?;
+    if let Some(path) = missing() {
+        bail!("the Debian packages are installed, but {path} is not there");
+    }
 
     // rustc calls the component linker, which calls `wasm-ld`: both by name.
     let tools = repository::target().join("tools/bin");
     fs::create_dir_all(&tools).with_context(|| format!("cannot create {}", tools.display()))?;
-    link(&linker, &tools.join("wasm-ld"))?;
+    link(Path::new(DEBIAN_LINKER), &tools.join("wasm-ld"))?;
     if find_component_linker(&tools).is_none() {
         let root = tools.parent().unwrap_or(&tools).to_path_buf();
         Step::cargo()
@@ -120,12 +144,13 @@ fn from_debian() -> Result<GuestCargo> {
             .run()?;
     }
     let path = env::var("PATH").unwrap_or_default();
-    let flags = format!("-Clink-self-contained=no -L{}", library.display());
+    let flags = format!("-Clink-self-contained=no -L{DEBIAN_LIBRARY}");
     say("using Debian's compiler for the plugins");
     Ok(GuestCargo {
+        program: DEBIAN_CARGO,
         arguments: vec!["-Zbuild-std=std,panic_abort".to_owned()],
         environment: vec![
-            ("RUSTC".to_owned(), compiler.display().to_string()),
+            ("RUSTC".to_owned(), DEBIAN_COMPILER.to_owned()),
             // Allows -Z on a released compiler; building the library with the plugins needs it.
             ("RUSTC_BOOTSTRAP".to_owned(), "1".to_owned()),
             ("CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS".to_owned(), flags),
@@ -148,10 +173,6 @@ fn find_component_linker(tools: &Path) -> Option<PathBuf> {
         .parent()?
         .join("bin/wasm-component-ld");
     (installed.is_file() && link(&installed, &ours).is_ok()).then_some(ours)
-}
-
-fn find(path: &str) -> Option<PathBuf> {
-    Some(PathBuf::from(path)).filter(|path| path.exists())
 }
 
 fn link(to: &Path, from: &Path) -> Result<()> {

@@ -31,8 +31,12 @@ pub(crate) struct RawRequest {
 impl RawRequest {
     /// Reads a file; `-` is standard input.
     pub(crate) fn read(path: &Path) -> Result<Self, Usage> {
-        let cannot =
-            |error| Usage::new(format!("cannot read the request `{}`: {error}", path.display()));
+        let cannot = |error| {
+            Usage::new(format!(
+                "cannot read the request `{}`: {error}",
+                path.display()
+            ))
+        };
         let mut bytes = vec![];
         let mut take = |file: &mut dyn Read| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes);
         if path.as_os_str() == "-" {
@@ -96,9 +100,11 @@ impl RawRequest {
 
 /// Path and query; recordings by proxies have the whole URL in the first line.
 fn origin_form(target: &str) -> String {
-    let after_host = target
-        .split_once("://")
-        .map(|(_, rest)| rest.find(['/', '?']).and_then(|at| rest.get(at..)).unwrap_or("/"));
+    let after_host = target.split_once("://").map(|(_, rest)| {
+        rest.find(['/', '?'])
+            .and_then(|at| rest.get(at..))
+            .unwrap_or("/")
+    });
     after_host.unwrap_or(target).to_owned()
 }
 

@@ -14,14 +14,26 @@ fn the_reference_page_and_the_table_agree() {
         .iter()
         .map(|refusal| {
             let row = refusal.row();
-            let retry = row.retry_after_secs.map_or("-".to_owned(), |s| format!("{s} s"));
-            format!("| {} | `{}` | {} | {retry} |", row.status, row.code, row.message)
+            let retry = row
+                .retry_after_secs
+                .map_or("-".to_owned(), |s| format!("{s} s"));
+            format!(
+                "| {} | `{}` | {} | {retry} |",
+                row.status, row.code, row.message
+            )
         })
         .collect();
     for (line, expected) in documented.iter().zip(&expected) {
-        assert!(line.starts_with(expected.as_str()), "docs: {line}\ncode: {expected}");
+        assert!(
+            line.starts_with(expected.as_str()),
+            "docs: {line}\ncode: {expected}"
+        );
     }
-    assert_eq!(documented.len(), expected.len(), "rows of docs/reference/errors.md");
+    assert_eq!(
+        documented.len(),
+        expected.len(),
+        "rows of docs/reference/errors.md"
+    );
 }
 
 #[test]
@@ -31,13 +43,22 @@ fn every_body_is_json_with_code_and_message() {
         let body: serde_json::Value = serde_json::from_str(row.body).unwrap();
         assert_eq!(body["error"]["code"], row.code);
         assert_eq!(body["error"]["message"], row.message);
-        assert_eq!(StatusCode::from_u16(row.status).unwrap().canonical_reason().is_some(), true);
+        assert_eq!(
+            StatusCode::from_u16(row.status)
+                .unwrap()
+                .canonical_reason()
+                .is_some(),
+            true
+        );
     }
 }
 
 #[test]
 fn codes_are_unique() {
-    let mut codes: Vec<_> = Refusal::ALL.iter().map(|refusal| refusal.row().code).collect();
+    let mut codes: Vec<_> = Refusal::ALL
+        .iter()
+        .map(|refusal| refusal.row().code)
+        .collect();
     codes.sort_unstable();
     codes.dedup();
     assert_eq!(codes.len(), Refusal::ALL.len());
@@ -47,7 +68,12 @@ fn codes_are_unique() {
 fn what_a_sender_should_try_again_carries_retry_after() {
     for refusal in Refusal::ALL {
         let row = refusal.row();
-        assert_eq!(row.retry_after_secs.is_some(), matches!(row.status, 429 | 503), "{}", row.code);
+        assert_eq!(
+            row.retry_after_secs.is_some(),
+            matches!(row.status, 429 | 503),
+            "{}",
+            row.code
+        );
     }
 }
 

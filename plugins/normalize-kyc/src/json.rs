@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt;
 
-use hookswitch::Failure;
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use hookswitch::{Failure, JsonError};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -19,7 +19,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// A body: a JSON object, or a form, whose fields are then the members.
 pub(crate) struct Document<'a> {
     root: Node<'a>,
-    original: Original<'a>,
+    body: &'a [u8],
 }
 
 /// The body as it goes into the output.
@@ -35,38 +35,39 @@ impl<'a> Document<'a> {
     /// Reads a JSON object.
     pub(crate) fn json(body: &'a [u8]) -> Result<Self, Failure> {
         let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
-        let raw: &RawValue = serde_json::from_slice(body)
-            .map_err(|error| Failure::from(hookswitch::JsonError::from(&error)))?;
-        if !raw.get().starts_with('{') {
+        let text = std::str::from_utf8(body)
+            .map_err(|_| Failure::reject("the body is not JSON: it is not UTF-8"))?;
+        let broken = |error: serde_json::Error| Failure::from(JsonError::from(&error));
+        if !text.trim_ascii_start().starts_with(['{', '[']) {
+            serde_json::from_str::<IgnoredAny>(text).map_err(broken)?;
             return Err(Failure::reject("the body is JSON but not an object"));
         }
-        Ok(Self {
-            root: Node::new(raw.get()),
-            original: Original::Json(raw),
-        })
+        match serde_json::from_str(text).map_err(broken)? {
+            members @ Children::Object(_) => Ok(Self {
+                root: Node::with(members),
+                body,
+            }),
+            _ => Err(Failure::reject("the body is JSON but not an object")),
+        }
     }
 
     /// Reads a form (`application/x-www-form-urlencoded`).
     pub(crate) fn form(body: &'a [u8]) -> Result<Self, Failure> {
-        let text = std::str::from_utf8(body)
-            .map_err(|_| Failure::reject("the body is not a form: it is not UTF-8"))?;
+        if std::str::from_utf8(body).is_err() {
+            return Err(Failure::reject("the body is not a form: it is not UTF-8"));
+        }
         let fields = form_urlencoded::parse(body).map(|(name, value)| (name, Node::text_of(value)));
         Ok(Self {
             root: Node::with(Children::Object(fields.collect())),
-            original: Original::Text(text.trim_end()),
+            body,
         })
     }
 
     /// Takes whatever the body is, without a look inside.
     pub(crate) fn any(body: &'a [u8]) -> Self {
-        let original = match (serde_json::from_slice(body), std::str::from_utf8(body)) {
-            (Ok(json), _) => Original::Json(json),
-            (Err(_), Ok(text)) => Original::Text(text),
-            (Err(_), Err(_)) => Original::Bytes,
-        };
         Self {
             root: Node::with(Children::None),
-            original,
+            body,
         }
     }
 
@@ -74,8 +75,16 @@ impl<'a> Document<'a> {
         &self.root
     }
 
+    /// The body as it goes into the output.
     pub(crate) fn original(&self) -> Original<'a> {
-        self.original
+        match (
+            serde_json::from_slice(self.body),
+            std::str::from_utf8(self.body),
+        ) {
+            (Ok(json), _) => Original::Json(json),
+            (Err(_), Ok(text)) => Original::Text(text.trim_end()),
+            (Err(_), Err(_)) => Original::Bytes,
+        }
     }
 }
 
@@ -182,6 +191,16 @@ impl<'a> Node<'a> {
             },
         };
         (!text.trim().is_empty()).then_some(text)
+    }
+
+    /// Whether a key of this name can be anywhere inside. A quick look that spares parsing large values;
+    /// it may say yes for nothing.
+    pub(crate) fn may_hold(&self, key: &str) -> bool {
+        match &self.source {
+            // An escape could spell the key.
+            Source::Json(json) => json.contains(key) || json.contains("\\u"),
+            Source::Text(_) => false,
+        }
     }
 
     /// Whether it is `true`, or text that says so.

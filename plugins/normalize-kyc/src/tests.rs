@@ -7,6 +7,7 @@
 )]
 
 mod decisions;
+mod decisions_more;
 mod schema;
 
 use hookswitch::{Event, Failure, Message, Outcome, testing};

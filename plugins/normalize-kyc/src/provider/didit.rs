@@ -72,7 +72,11 @@ fn reasons(data: &Node<'_>) -> Vec<String> {
     let Some(decision) = data.at("/decision") else {
         return Vec::new();
     };
-    let checks = decision.members().iter();
+    // Most checks warn of nothing, and hold kilobytes.
+    let checks = decision
+        .members()
+        .iter()
+        .filter(|(_, check)| check.may_hold("risk"));
     let mut reasons: Vec<String> = checks
         .flat_map(|(_, check)| all(check, &["/*/warnings/*/risk"]))
         .collect();
