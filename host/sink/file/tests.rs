@@ -17,14 +17,14 @@ use super::super::testing::{config_of, delivery};
 use super::*;
 use crate::config::SinkKind;
 
-fn sink(path: &Path, rotate_bytes: u64, keep: usize) -> File {
+fn sink(path: &Path, rotate_bytes: u64, keep: usize) -> FileSink {
     let file = config::File {
         path: path.to_owned(),
         rotate_bytes,
         keep,
     };
     let config = config_of(SinkKind::File(file.clone()), Duration::from_secs(5));
-    File::new(&file, &config).unwrap()
+    FileSink::new(&config, &file).unwrap()
 }
 
 fn ids(path: &Path) -> Vec<String> {
