@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::FutureExt as _;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{Method, Request, StatusCode};
 use http_body::Body as _;
@@ -225,10 +225,6 @@ fn admit(link: &Link, head: &Parts) -> Result<(Arc<Source>, Pass), Turned> {
         || headers::bytes_in(&head.headers) > deps.limits.header_bytes_max
     {
         return Err((Refusal::HeadersTooLarge, None));
-    }
-    // Two lengths are how requests are smuggled past a proxy (RFC 9112 section 11.2).
-    if head.headers.contains_key(TRANSFER_ENCODING) && head.headers.contains_key(CONTENT_LENGTH) {
-        return Err((Refusal::BadRequest, None));
     }
     let Some(source) = deps.sources.by_path(head.uri.path()) else {
         return Err((Refusal::NotFound, None));
