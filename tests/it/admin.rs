@@ -29,7 +29,11 @@ impl Control for Program {
             ok,
             generation: 7,
             changes: Vec::new(),
-            diagnostics: if ok { String::new() } else { "error[x]: no".to_owned() },
+            diagnostics: if ok {
+                String::new()
+            } else {
+                "error[x]: no".to_owned()
+            },
         }
     }
 
@@ -38,7 +42,11 @@ impl Control for Program {
         Status {
             generation: 7,
             ready,
-            not_ready: if ready { Vec::new() } else { vec!["journal_full"] },
+            not_ready: if ready {
+                Vec::new()
+            } else {
+                vec!["journal_full"]
+            },
         }
     }
 }
@@ -52,7 +60,9 @@ struct Desk {
 
 impl Desk {
     async fn start() -> Self {
-        let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))
+            .await
+            .unwrap();
         let address = listener.local_addr().unwrap();
         let (journal, program) = (FakeJournal::new(), Arc::new(Program::default()));
         let deps = Deps {
@@ -71,7 +81,11 @@ impl Desk {
     }
 
     async fn ask(&self, request: &str) -> Answer {
-        ask(self.address, format!("{request} HTTP/1.1\r\nhost: {}\r\n\r\n", self.address)).await
+        ask(
+            self.address,
+            format!("{request} HTTP/1.1\r\nhost: {}\r\n\r\n", self.address),
+        )
+        .await
     }
 
     async fn json(&self, request: &str) -> serde_json::Value {
@@ -155,8 +169,16 @@ async fn health_and_readiness_tell_apart_alive_and_taking_webhooks() {
 #[tokio::test]
 async fn metrics_have_the_media_type_that_prometheus_expects() {
     let answer = Desk::start().await.ask("GET /metrics").await;
-    assert!(answer.head.contains("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8"));
-    assert!(answer.body.contains("hookswitch_journal_healthy 1\n"), "{}", answer.body);
+    assert!(
+        answer
+            .head
+            .contains("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8")
+    );
+    assert!(
+        answer.body.contains("hookswitch_journal_healthy 1\n"),
+        "{}",
+        answer.body
+    );
     assert!(answer.body.ends_with("# EOF\n"));
 }
 
@@ -169,7 +191,10 @@ async fn a_reload_answers_with_its_outcome() {
     assert_eq!(answer.status, 422);
     assert!(answer.body.contains("error[x]: no"));
     let answer = desk.ask("GET /reload").await;
-    assert_eq!((answer.status, answer.code().as_str()), (405, "method_not_allowed"));
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (405, "method_not_allowed")
+    );
     assert!(answer.head.contains("allow: post"));
 }
 
@@ -178,7 +203,11 @@ async fn events_are_listed_in_pages_and_by_source() {
     let desk = Desk::start().await;
     for seq in [3, 2, 1] {
         let source = if seq == 2 { "idwise" } else { "didit" };
-        desk.journal.summaries.lock().unwrap().push(summary(seq, source, b"{}"));
+        desk.journal
+            .summaries
+            .lock()
+            .unwrap()
+            .push(summary(seq, source, b"{}"));
     }
     let page = desk.json("GET /events?limit=2").await;
     assert_eq!(page["events"].as_array().unwrap().len(), 2);
@@ -207,9 +236,16 @@ async fn one_event_is_shown_with_attempts_and_its_body_can_be_downloaded() {
     let text = summary(1, "didit", b"{\"a\":1}");
     let binary = summary(2, "didit", b"\xff\0\x01");
     let (text_id, binary_id) = (text.event.id, binary.event.id);
-    desk.journal.summaries.lock().unwrap().extend([text, binary]);
+    desk.journal
+        .summaries
+        .lock()
+        .unwrap()
+        .extend([text, binary]);
     let event = desk.json(&format!("GET /events/{text_id}")).await;
-    assert_eq!(event["body"], serde_json::json!({"encoding":"utf-8","text":"{\"a\":1}","truncated":false}));
+    assert_eq!(
+        event["body"],
+        serde_json::json!({"encoding":"utf-8","text":"{\"a\":1}","truncated":false})
+    );
     assert_eq!(event["headers"][0][0], "content-type");
     assert_eq!(event["deliveries"][0]["history"][0]["code"], "http_503");
     let event = desk.json(&format!("GET /events/{binary_id}")).await;
@@ -227,12 +263,20 @@ async fn what_cannot_be_answered_says_why_in_json() {
         ("GET /events?state=lost", 400, "bad_query"),
         ("GET /events?limit=5000", 400, "bad_query"),
         ("GET /events/42", 400, "bad_id"),
-        ("GET /events/0193a5e4-7c1b-7d3e-9a40-0c5f7b1e2d33", 404, "no_such_event"),
+        (
+            "GET /events/0193a5e4-7c1b-7d3e-9a40-0c5f7b1e2d33",
+            404,
+            "no_such_event",
+        ),
         ("GET /nothing", 404, "not_found"),
         ("DELETE /events", 405, "method_not_allowed"),
     ] {
         let answer = desk.ask(request).await;
-        assert_eq!((answer.status, answer.code().as_str()), (status, code), "{request}");
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (status, code),
+            "{request}"
+        );
     }
 }
 
@@ -243,8 +287,15 @@ async fn web_pages_in_a_browser_are_kept_out() {
         "host: attacker.example.com\r\n",
         "host: 127.0.0.1\r\norigin: http://attacker.example.com\r\n",
     ] {
-        let answer = ask(desk.address, format!("POST /reload HTTP/1.1\r\n{headers}\r\n")).await;
-        assert_eq!((answer.status, answer.code().as_str()), (403, "host_not_allowed"));
+        let answer = ask(
+            desk.address,
+            format!("POST /reload HTTP/1.1\r\n{headers}\r\n"),
+        )
+        .await;
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (403, "host_not_allowed")
+        );
         assert!(!answer.head.contains("access-control"));
     }
 }
@@ -252,28 +303,49 @@ async fn web_pages_in_a_browser_are_kept_out() {
 #[tokio::test]
 async fn the_command_line_asks_through_the_same_api() {
     let desk = Desk::start().await;
-    desk.journal.summaries.lock().unwrap().push(summary(1, "didit", b"{}"));
-    let id = desk.journal.summaries.lock().unwrap()[0].event.id.to_string();
+    desk.journal
+        .summaries
+        .lock()
+        .unwrap()
+        .push(summary(1, "didit", b"{}"));
+    let id = desk.journal.summaries.lock().unwrap()[0]
+        .event
+        .id
+        .to_string();
     let admin = format!("http://{}", desk.address);
     let run = |args: Vec<String>| {
         let admin = admin.clone();
         tokio::task::spawn_blocking(move || {
             let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hookswitch"));
-            command.args(args).env("HOOKSWITCH_ADMIN", admin).output().unwrap()
+            command
+                .args(args)
+                .env("HOOKSWITCH_ADMIN", admin)
+                .output()
+                .unwrap()
         })
     };
     let args = |args: &[&str]| args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>();
     let listed = run(args(&["events", "list"])).await.unwrap();
     let text = String::from_utf8(listed.stdout).unwrap();
     assert!(text.starts_with("SOURCE"), "{text}");
-    assert!(text.contains(&id) && text.contains("pending 2 (http_503)"), "{text}");
+    assert!(
+        text.contains(&id) && text.contains("pending 2 (http_503)"),
+        "{text}"
+    );
     let shown = run(args(&["events", "show", &id])).await.unwrap();
     assert_eq!(shown.status.code(), Some(0));
-    assert!(String::from_utf8(shown.stdout).unwrap().contains("attempt 1 failed"));
+    assert!(
+        String::from_utf8(shown.stdout)
+            .unwrap()
+            .contains("attempt 1 failed")
+    );
     let json = run(args(&["events", "show", "--json", &id])).await.unwrap();
     assert!(serde_json::from_slice::<serde_json::Value>(&json.stdout).is_ok());
     for (arguments, code) in [
-        (vec!["events", "show", "0193a5e4-7c1b-7d3e-9a40-0c5f7b1e2d33"], 1),
+        (
+            vec!["events", "show", "0193a5e4-7c1b-7d3e-9a40-0c5f7b1e2d33"],
+            1,
+        ),
         (vec!["events", "show", "no-id"], 64),
         (vec!["events", "list", "--since", "soon"], 64),
         (vec!["evnts"], 64),

@@ -40,13 +40,28 @@ async fn a_signed_webhook_is_stored_byte_for_byte_and_its_id_is_the_answer() {
     let expected = format!("{{\"id\":\"{}\",\"duplicate\":false}}", event.id);
     assert_eq!(answer.body, expected);
     assert_eq!(event.body, body.as_bytes());
-    assert_eq!((event.method.as_str(), event.path.as_str()), ("POST", "/hooks/signed"));
+    assert_eq!(
+        (event.method.as_str(), event.path.as_str()),
+        ("POST", "/hooks/signed")
+    );
     assert_eq!(event.query, "a=%20b");
-    assert_eq!(event.content_type.as_deref(), Some("application/json; charset=utf-8"));
-    assert_eq!(event.attributes, [("coverage".to_owned(), "full".to_owned())]);
+    assert_eq!(
+        event.content_type.as_deref(),
+        Some("application/json; charset=utf-8")
+    );
+    assert_eq!(
+        event.attributes,
+        [("coverage".to_owned(), "full".to_owned())]
+    );
     let names: Vec<_> = event.headers.iter().map(|h| h.name.as_str()).collect();
-    assert_eq!(names, ["host", "content-length", "content-type", "x-signature"]);
-    assert_eq!(front.count("hookswitch_accepted_events_total{source=\"signed\"}"), 1);
+    assert_eq!(
+        names,
+        ["host", "content-length", "content-type", "x-signature"]
+    );
+    assert_eq!(
+        front.count("hookswitch_accepted_events_total{source=\"signed\"}"),
+        1
+    );
 }
 
 #[tokio::test]
@@ -54,7 +69,12 @@ async fn a_credential_in_the_query_is_checked_and_not_stored() {
     let front = Front::start().await;
     let path = format!("/hooks/token?a=1&token={SECRET}");
     assert_eq!(ask(front.address, post(&path, "", "{}")).await.status, 200);
-    assert_eq!(ask(front.address, post("/hooks/token?token=no", "", "{}")).await.status, 401);
+    assert_eq!(
+        ask(front.address, post("/hooks/token?token=no", "", "{}"))
+            .await
+            .status,
+        401
+    );
     let events = front.journal.events();
     assert_eq!(events.len(), 1);
     assert_eq!(events[0].query, "a=1");
@@ -97,12 +117,19 @@ async fn each_bad_request_gets_its_status_and_code_and_none_is_stored() {
         let mut raw = Raw::connect(front.address).await;
         // The server may refuse, and close, before everything is written.
         let _ = raw.stream.write_all(&request).await;
-        let answer = raw.answer().await.unwrap_or_else(|| panic!("{name}: no answer"));
+        let answer = raw
+            .answer()
+            .await
+            .unwrap_or_else(|| panic!("{name}: no answer"));
         // A head that does not end is refused for its size before its target is looked at.
         if name == "target length" && answer.status == 431 {
             continue;
         }
-        assert_eq!((answer.status, answer.code().as_str()), (status, code), "{name}: {answer:?}");
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (status, code),
+            "{name}: {answer:?}"
+        );
     }
     assert!(front.journal.events().is_empty());
     let answer = ask(front.address, "PUT /hooks/open HTTP/1.1\r\nhost: t\r\n\r\n").await;
@@ -112,19 +139,29 @@ async fn each_bad_request_gets_its_status_and_code_and_none_is_stored() {
 #[tokio::test]
 async fn operators_see_the_reason_that_senders_do_not() {
     let front = Front::start().await;
-    let answer = ask(front.address, post("/hooks/signed", "x-signature: 00\r\n", "{}")).await;
+    let answer = ask(
+        front.address,
+        post("/hooks/signed", "x-signature: 00\r\n", "{}"),
+    )
+    .await;
     assert_eq!(answer.code(), "unauthorized");
     assert!(!answer.body.contains("signature"));
     let page = front.metrics.render();
-    let line = page.lines().find(|line| line.contains("refused") && line.contains("source=\"signed\""));
-    assert!(line.is_some_and(|line| !line.contains("unauthorized")), "{page}");
+    let line = page
+        .lines()
+        .find(|line| line.contains("refused") && line.contains("source=\"signed\""));
+    assert!(
+        line.is_some_and(|line| !line.contains("unauthorized")),
+        "{page}"
+    );
 }
 
 #[tokio::test]
 async fn a_bare_line_feed_in_a_head_does_not_split_a_request() {
     let front = Front::start().await;
     let mut raw = Raw::connect(front.address).await;
-    raw.send("POST /hooks/open HTTP/1.1\nhost: t\ncontent-length: 2\n\n{}").await;
+    raw.send("POST /hooks/open HTTP/1.1\nhost: t\ncontent-length: 2\n\n{}")
+        .await;
     let answer = raw.answer().await.unwrap();
     assert!(matches!(answer.status, 200 | 400), "{answer:?}");
     raw.stream.shutdown().await.unwrap();
@@ -150,7 +187,13 @@ async fn a_length_beside_chunks_smuggles_nothing() {
         assert!(answer.head.contains("connection: close"), "{answer:?}");
         assert!(raw.answer().await.is_none());
     }
-    assert!(front.journal.events().iter().all(|event| event.body == "{}"));
+    assert!(
+        front
+            .journal
+            .events()
+            .iter()
+            .all(|event| event.body == "{}")
+    );
 }
 
 #[tokio::test]
@@ -175,7 +218,12 @@ async fn a_bug_is_500_and_the_next_request_is_served() {
     let answer = ask(front.address, post("/hooks/open", "", "{}")).await;
     assert_eq!((answer.status, answer.code().as_str()), (500, "bug"));
     front.journal.set(Mode::Store);
-    assert_eq!(ask(front.address, post("/hooks/open", "", "{}")).await.status, 200);
+    assert_eq!(
+        ask(front.address, post("/hooks/open", "", "{}"))
+            .await
+            .status,
+        200
+    );
 }
 
 #[tokio::test]
@@ -183,20 +231,30 @@ async fn a_repeated_event_is_2xx_without_a_second_one_also_when_sent_at_once() {
     let front = Front::start().await;
     let mut sent = tokio::task::JoinSet::new();
     for _ in 0..32 {
-        sent.spawn(ask(front.address, post("/hooks/open", "webhook-id: e1\r\n", "{}")));
+        sent.spawn(ask(
+            front.address,
+            post("/hooks/open", "webhook-id: e1\r\n", "{}"),
+        ));
     }
     let answers = sent.join_all().await;
     assert!(answers.iter().all(|answer| answer.status == 200));
-    let first = answers.iter().filter(|a| a.body.contains("\"duplicate\":false")).count();
+    let first = answers
+        .iter()
+        .filter(|a| a.body.contains("\"duplicate\":false"))
+        .count();
     assert_eq!((first, front.journal.events().len()), (1, 1));
-    assert_eq!(front.count("hookswitch_duplicate_events_total{source=\"open\"}"), 31);
+    assert_eq!(
+        front.count("hookswitch_duplicate_events_total{source=\"open\"}"),
+        31
+    );
 }
 
 #[tokio::test]
 async fn a_gibibyte_in_chunks_is_cut_at_the_cap() {
     let front = Front::start().await;
     let mut raw = Raw::connect(front.address).await;
-    raw.send("POST /hooks/open HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n").await;
+    raw.send("POST /hooks/open HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n")
+        .await;
     let chunk = format!("10000\r\n{}\r\n", "a".repeat(0x10000));
     let mut written = 0_usize;
     while written < 1 << 30 {
@@ -209,7 +267,10 @@ async fn a_gibibyte_in_chunks_is_cut_at_the_cap() {
     }
     // The cap is 64 KiB; the rest went into socket buffers and the short farewell.
     assert!(written < 16 << 20, "{written} bytes were taken");
-    assert_eq!(front.count("hookswitch_refused_requests_total{source=\"open\",code=\"body_too_large\"}"), 1);
+    assert_eq!(
+        front.count("hookswitch_refused_requests_total{source=\"open\",code=\"body_too_large\"}"),
+        1
+    );
     assert!(front.journal.events().is_empty());
 }
 
@@ -217,10 +278,15 @@ async fn a_gibibyte_in_chunks_is_cut_at_the_cap() {
 async fn a_body_over_the_cap_in_chunks_gets_its_answer_before_the_close() {
     let front = Front::start().await;
     let mut raw = Raw::connect(front.address).await;
-    raw.send("POST /hooks/open HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n").await;
-    raw.send(format!("10001\r\n{}\r\n0\r\n\r\n", "a".repeat(0x10001))).await;
+    raw.send("POST /hooks/open HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n")
+        .await;
+    raw.send(format!("10001\r\n{}\r\n0\r\n\r\n", "a".repeat(0x10001)))
+        .await;
     let answer = raw.answer().await.unwrap();
-    assert_eq!((answer.status, answer.code().as_str()), (413, "body_too_large"));
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (413, "body_too_large")
+    );
     assert!(answer.head.contains("connection: close"));
     assert!(raw.is_closed().await);
 }
@@ -229,13 +295,20 @@ async fn a_body_over_the_cap_in_chunks_gets_its_answer_before_the_close() {
 async fn a_truncated_body_is_refused() {
     let front = Front::start().await;
     let mut raw = Raw::connect(front.address).await;
-    raw.send("POST /hooks/open HTTP/1.1\r\nhost: t\r\ncontent-length: 10\r\n\r\n{}").await;
+    raw.send("POST /hooks/open HTTP/1.1\r\nhost: t\r\ncontent-length: 10\r\n\r\n{}")
+        .await;
     raw.stream.shutdown().await.unwrap();
     if let Some(answer) = raw.answer().await {
-        assert_eq!((answer.status, answer.code().as_str()), (400, "bad_request"));
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (400, "bad_request")
+        );
     }
     assert!(front.journal.events().is_empty());
-    assert_eq!(front.count("hookswitch_refused_requests_total{source=\"open\",code=\"bad_request\"}"), 1);
+    assert_eq!(
+        front.count("hookswitch_refused_requests_total{source=\"open\",code=\"bad_request\"}"),
+        1
+    );
 }
 
 #[tokio::test]
@@ -246,14 +319,33 @@ async fn slow_clients_are_told_and_cut() {
     })
     .await;
     for (name, sent, code) in [
-        ("half a head", "POST /hooks/open HTTP/1.1\r\nhost:", "header_timeout"),
-        ("half a body", "POST /hooks/open HTTP/1.1\r\nhost: t\r\ncontent-length: 9\r\n\r\n{", "body_timeout"),
-        ("no chunk", "POST /hooks/open HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n", "body_timeout"),
+        (
+            "half a head",
+            "POST /hooks/open HTTP/1.1\r\nhost:",
+            "header_timeout",
+        ),
+        (
+            "half a body",
+            "POST /hooks/open HTTP/1.1\r\nhost: t\r\ncontent-length: 9\r\n\r\n{",
+            "body_timeout",
+        ),
+        (
+            "no chunk",
+            "POST /hooks/open HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n",
+            "body_timeout",
+        ),
     ] {
         let mut raw = Raw::connect(front.address).await;
         raw.send(sent).await;
-        let answer = raw.answer().await.unwrap_or_else(|| panic!("{name}: no answer"));
-        assert_eq!((answer.status, answer.code().as_str()), (408, code), "{name}");
+        let answer = raw
+            .answer()
+            .await
+            .unwrap_or_else(|| panic!("{name}: no answer"));
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (408, code),
+            "{name}"
+        );
         assert!(raw.is_closed().await, "{name}");
     }
     let mut silent = Raw::connect(front.address).await;
@@ -267,7 +359,9 @@ async fn slow_clients_are_told_and_cut() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, drip).await.expect("a dripping client is cut");
+    tokio::time::timeout(PATIENCE, drip)
+        .await
+        .expect("a dripping client is cut");
 }
 
 #[tokio::test]
@@ -275,13 +369,19 @@ async fn pipelined_requests_are_answered_in_order() {
     let front = Front::start().await;
     let mut raw = Raw::connect(front.address).await;
     let two = post("/hooks/open", "", "{\"type\":\"one\"}") + &post("/hooks/none", "", "");
-    raw.send(two + &post("/hooks/open", "", "{\"type\":\"three\"}")).await;
+    raw.send(two + &post("/hooks/open", "", "{\"type\":\"three\"}"))
+        .await;
     let mut statuses = Vec::new();
     for _ in 0..3 {
         statuses.push(raw.answer().await.unwrap().status);
     }
     assert_eq!(statuses, [200, 404, 200]);
-    let kinds: Vec<_> = front.journal.events().iter().map(|e| e.kind.clone()).collect();
+    let kinds: Vec<_> = front
+        .journal
+        .events()
+        .iter()
+        .map(|e| e.kind.clone())
+        .collect();
     assert_eq!(kinds, ["one", "three"]);
 }
 
@@ -289,9 +389,14 @@ async fn pipelined_requests_are_answered_in_order() {
 async fn a_continue_is_sent_only_if_the_head_gives_no_reason_to_refuse() {
     let front = Front::start().await;
     let head = |path: &str, length: usize| {
-        format!("POST {path} HTTP/1.1\r\nhost: t\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n")
+        format!(
+            "POST {path} HTTP/1.1\r\nhost: t\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n"
+        )
     };
-    for (request, status) in [(head("/hooks/none", 2), 404), (head("/hooks/open", 1 << 20), 413)] {
+    for (request, status) in [
+        (head("/hooks/none", 2), 404),
+        (head("/hooks/open", 1 << 20), 413),
+    ] {
         assert_eq!(ask(front.address, request).await.status, status);
     }
     let mut raw = Raw::connect(front.address).await;
@@ -311,7 +416,12 @@ async fn one_source_cannot_hold_more_events_than_its_bound() {
     assert_eq!((answer.status, answer.code().as_str()), (503, "overloaded"));
     front.journal.release.add_permits(2);
     assert_eq!(first.await.unwrap().status, 200);
-    assert_eq!(ask(front.address, post("/hooks/open", "", "{}")).await.status, 200);
+    assert_eq!(
+        ask(front.address, post("/hooks/open", "", "{}"))
+            .await
+            .status,
+        200
+    );
 }
 
 #[tokio::test]

@@ -57,7 +57,10 @@ impl Front {
                 connections_max: 1000,
                 dedupe_window: Duration::from_secs(60),
             },
-            open: source("open", "kind = 'unverified'\nevent_id = ['header:webhook-id']\nevent_type = ['json:/type']"),
+            open: source(
+                "open",
+                "kind = 'unverified'\nevent_id = ['header:webhook-id']\nevent_type = ['json:/type']",
+            ),
             tls: None,
         };
         change(&mut setup);
@@ -66,12 +69,20 @@ impl Front {
             "kind = 'mac'\nalg = 'hmac-sha256'\nsigned = ['{body}']\n\
              signature = { header = 'x-signature', encoding = 'hex' }",
         );
-        let token = source("token", "kind = 'static'\ncredential = { in = 'query', name = 'token' }");
+        let token = source(
+            "token",
+            "kind = 'static'\ncredential = { in = 'query', name = 'token' }",
+        );
         let sources = [setup.open, signed, token];
-        let paths = sources.into_iter().map(|s| (s.path.clone(), Arc::new(s))).collect();
+        let paths = sources
+            .into_iter()
+            .map(|s| (s.path.clone(), Arc::new(s)))
+            .collect();
         let journal = FakeJournal::new();
         let metrics = Arc::new(Metrics::new());
-        let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))
+            .await
+            .unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = Shutdown::new();
         let deps = Deps {
@@ -95,13 +106,18 @@ impl Front {
     /// Waits until the listener has ended.
     pub(crate) async fn ended(&mut self) {
         let served = self.served.take().unwrap();
-        tokio::time::timeout(super::PATIENCE, served).await.unwrap().unwrap();
+        tokio::time::timeout(super::PATIENCE, served)
+            .await
+            .unwrap()
+            .unwrap();
     }
 
     /// A counter's value.
     pub(crate) fn count(&self, series: &str) -> u64 {
         let page = self.metrics.render();
-        let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        let line = page
+            .lines()
+            .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         line.map_or(0, |value| value.parse().unwrap())
     }
 }
@@ -114,7 +130,11 @@ impl Drop for Front {
 
 fn source(name: &str, scheme: &str) -> Source {
     let scheme: Scheme = toml::from_str(scheme).unwrap();
-    let secrets: &[Secret] = if name == "open" { &[] } else { &[Secret::new(SECRET)] };
+    let secrets: &[Secret] = if name == "open" {
+        &[]
+    } else {
+        &[Secret::new(SECRET)]
+    };
     let verifier = Verifier::new(&scheme, secrets, &Params::default()).unwrap();
     Source {
         name: name.into(),

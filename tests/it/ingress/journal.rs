@@ -48,7 +48,12 @@ impl FakeJournal {
     }
 
     pub(crate) fn events(&self) -> Vec<Arc<Event>> {
-        self.stored.lock().unwrap().iter().map(|(event, _)| event.clone()).collect()
+        self.stored
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(event, _)| event.clone())
+            .collect()
     }
 
     /// Waits until an append has arrived.
@@ -74,7 +79,9 @@ impl Journal for FakeJournal {
         }
         let mut stored = self.stored.lock().unwrap();
         let known = dedupe.as_ref().is_some_and(|key| {
-            stored.iter().any(|(_, other)| other.as_ref().is_some_and(|other| other.hash == key.hash))
+            stored
+                .iter()
+                .any(|(_, other)| other.as_ref().is_some_and(|other| other.hash == key.hash))
         });
         if known {
             return Ok(Appended::Duplicate);
@@ -112,10 +119,18 @@ impl Journal for FakeJournal {
         let summaries = self.summaries.lock().unwrap();
         let limit = usize::try_from(query.limit).unwrap();
         let wanted = |s: &&EventSummary| {
-            query.source.as_ref().is_none_or(|source| **source == *s.event.source)
+            query
+                .source
+                .as_ref()
+                .is_none_or(|source| **source == *s.event.source)
                 && query.before.is_none_or(|before| s.seq < before)
         };
-        Ok(summaries.iter().filter(wanted).take(limit).cloned().collect())
+        Ok(summaries
+            .iter()
+            .filter(wanted)
+            .take(limit)
+            .cloned()
+            .collect())
     }
 
     async fn event(&self, id: EventId) -> Result<Option<EventSummary>, JournalError> {

@@ -20,7 +20,10 @@ impl Answer {
     /// The stable code of an error.
     pub(crate) fn code(&self) -> String {
         let body: serde_json::Value = serde_json::from_str(&self.body).unwrap_or_default();
-        body["error"]["code"].as_str().unwrap_or_default().to_owned()
+        body["error"]["code"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 }
 
@@ -50,7 +53,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
 
     /// The next answer; `None` if the server closed.
     pub(crate) async fn answer(&mut self) -> Option<Answer> {
-        tokio::time::timeout(PATIENCE, self.read_answer()).await.expect("an answer in time")
+        tokio::time::timeout(PATIENCE, self.read_answer())
+            .await
+            .expect("an answer in time")
     }
 
     async fn read_answer(&mut self) -> Option<Answer> {
@@ -61,7 +66,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
             }
             self.more().await?;
         };
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "));
         let length: usize = length.map_or(0, |length| length.trim().parse().unwrap());
         while self.buffer.len() < length {
             self.more().await?;
@@ -87,7 +94,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
 
     /// True once the server has closed without another byte.
     pub(crate) async fn is_closed(&mut self) -> bool {
-        tokio::time::timeout(PATIENCE, self.more()).await.expect("a close in time").is_none()
+        tokio::time::timeout(PATIENCE, self.more())
+            .await
+            .expect("a close in time")
+            .is_none()
     }
 }
 

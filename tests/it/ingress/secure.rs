@@ -26,14 +26,17 @@ where
     B: http_body::Body<Data = Bytes, Error = std::convert::Infallible> + Send + Unpin + 'static,
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let (sender, connection) =
-        http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+        .await
+        .unwrap();
     tokio::spawn(connection);
     sender
 }
 
 fn request<B>(path: &str, body: B) -> Request<B> {
-    Request::post(format!("http://hooks.example{path}")).body(body).unwrap()
+    Request::post(format!("http://hooks.example{path}"))
+        .body(body)
+        .unwrap()
 }
 
 #[tokio::test]
@@ -52,7 +55,10 @@ async fn http2_with_prior_knowledge_is_served_on_the_same_port() {
     }
     let events = front.journal.events();
     assert_eq!(events.len(), 1);
-    assert_eq!(hookswitch::event::header(&events[0].headers, "host"), Some("hooks.example"));
+    assert_eq!(
+        hookswitch::event::header(&events[0].headers, "host"),
+        Some("hooks.example")
+    );
 }
 
 #[tokio::test]
@@ -65,10 +71,16 @@ async fn a_slow_body_on_http2_costs_only_its_own_stream() {
         futures_util::stream::pending(),
     );
     let slow = StreamBody::new(endless).boxed();
-    let answer = client.send_request(request("/hooks/open", slow)).await.unwrap();
+    let answer = client
+        .send_request(request("/hooks/open", slow))
+        .await
+        .unwrap();
     assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
     let quick = Full::new(Bytes::from("{}")).boxed();
-    let answer = client.send_request(request("/hooks/open", quick)).await.unwrap();
+    let answer = client
+        .send_request(request("/hooks/open", quick))
+        .await
+        .unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
 }
 
@@ -160,7 +172,9 @@ async fn connect(
     config.alpn_protocols = vec![protocol.to_vec()];
     let stream = TcpStream::connect(front.address).await?;
     let name = ServerName::try_from("localhost").unwrap();
-    TlsConnector::from(Arc::new(config)).connect(name, stream).await
+    TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await
 }
 
 #[tokio::test]
@@ -177,12 +191,17 @@ async fn tls_serves_both_protocols_and_a_new_certificate_without_a_restart() {
     let stream = connect(&front, &old, None, b"h2").await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
     let mut http2 = client(stream).await;
-    let answer = http2.send_request(request("/hooks/open", Full::new(Bytes::from("{}")))).await;
+    let answer = http2
+        .send_request(request("/hooks/open", Full::new(Bytes::from("{}"))))
+        .await;
     assert_eq!(answer.unwrap().status(), StatusCode::OK);
 
     std::fs::write(&files.key, "not a key").unwrap();
     let error = identity.reload(&files).unwrap_err().to_string();
-    assert!(error.contains("key.pem") && !error.contains("not a key"), "{error}");
+    assert!(
+        error.contains("key.pem") && !error.contains("not a key"),
+        "{error}"
+    );
     assert!(connect(&front, &old, None, b"http/1.1").await.is_ok());
 
     write(folder.path(), &new.leaf(), None);
@@ -200,15 +219,26 @@ async fn with_a_client_ca_only_its_clients_are_served() {
     let files = write(folder.path(), &server.leaf(), Some(&clients));
     let identity = Arc::new(Identity::load(&files).unwrap());
     let front = Front::with(|setup| setup.tls = Some(identity)).await;
-    for (identity, served) in [(Some(clients.leaf()), true), (Some(server.leaf()), false), (None, false)] {
+    for (identity, served) in [
+        (Some(clients.leaf()), true),
+        (Some(server.leaf()), false),
+        (None, false),
+    ] {
         // In TLS 1.3 the client's side of the handshake may end before the server refuses.
         let Ok(stream) = connect(&front, &server, identity, b"http/1.1").await else {
             assert!(!served);
             continue;
         };
         let mut raw = Raw::over(stream);
-        let _ = tokio::io::AsyncWriteExt::write_all(&mut raw.stream, post("/hooks/open", "", "{}").as_bytes()).await;
-        assert_eq!(raw.answer().await.map(|answer| answer.status), served.then_some(200));
+        let _ = tokio::io::AsyncWriteExt::write_all(
+            &mut raw.stream,
+            post("/hooks/open", "", "{}").as_bytes(),
+        )
+        .await;
+        assert_eq!(
+            raw.answer().await.map(|answer| answer.status),
+            served.then_some(200)
+        );
     }
 }
 
