@@ -4,9 +4,15 @@
 //! reports every problem at once with its place. What it returns is complete: nobody further down
 //! parses text or looks at the environment. It opens no socket and loads no component.
 
+pub mod codes;
 pub mod diagnostic;
+pub mod keys;
+mod mask;
+mod network;
 pub mod read;
 pub mod resolve;
+pub mod secrets;
+mod units;
 
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -22,7 +28,7 @@ use crate::template::Template;
 use crate::verify::Verifier;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
-pub use resolve::load;
+pub use resolve::{load, load_with};
 
 /// A whole, valid configuration.
 #[derive(Clone, Debug)]
@@ -41,6 +47,33 @@ pub struct Config {
     pub sinks: Vec<Sink>,
     /// Routes, in the order of the file.
     pub routes: Vec<Route>,
+}
+
+impl Config {
+    /// What of `new` a reload cannot bring about, a line each; empty if it can bring about all.
+    #[must_use]
+    pub fn restart_needed(&self, new: &Self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let (old_server, new_server) = (&self.server, &new.server);
+        if old_server.listen != new_server.listen {
+            let (old, new) = (old_server.listen, new_server.listen);
+            lines.push(format!("`[server] listen` changes from {old} to {new}"));
+        }
+        if old_server.admin != new_server.admin {
+            let name = |admin: Option<SocketAddr>| {
+                admin.map_or_else(|| "off".to_owned(), |admin| admin.to_string())
+            };
+            let (old, new) = (name(old_server.admin), name(new_server.admin));
+            lines.push(format!("`[server] admin` changes from {old} to {new}"));
+        }
+        if old_server.tls != new_server.tls {
+            lines.push("`[server] tls` changes".to_owned());
+        }
+        if self.storage != new.storage {
+            lines.push("`[storage]` changes".to_owned());
+        }
+        lines
+    }
 }
 
 /// `[server]`. Changes of the addresses need a restart; a reload says so.

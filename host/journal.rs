@@ -8,6 +8,7 @@
 //!    settled as finished or planned, in the order of `Seq`, also after a restart.
 //! 3. [`Journal::settle`] returns `Ok` only after its records are on disk and synced.
 //! 4. Records are settled in the order of the calls.
+//! 5. An unfinished event is never removed, and a dead letter not before its time.
 //!
 //! The journal belongs to no generation: it stores names of routes and sinks, and knows no config.
 
@@ -37,7 +38,7 @@ pub struct DedupeKey {
 pub enum Appended {
     /// The event is new and safe.
     Stored(Seq),
-    /// An event with the same dedupe key is safe already; this one was not stored.
+    /// An event with the same dedupe key, or the event itself, is safe already; this one was not stored.
     Duplicate,
 }
 
@@ -264,8 +265,10 @@ pub trait Journal: Send + Sync + 'static {
     /// Writes records; see [`Settlement`].
     async fn settle(&self, settlement: Settlement) -> Result<(), JournalError>;
 
-    /// Pending deliveries of `sink` that are due at `now_ms`, oldest first, at most `limit`; of keyed
-    /// ones only the oldest of each key. The caller leaves out those it works on already.
+    /// Pending deliveries of `sink` that are due at `now_ms`, at most `limit`: those that are due longest
+    /// first, and oldest first among those due at the same time. Of keyed ones only the oldest of each
+    /// key by `(seq, ordinal)`, and nothing of a key whose oldest is not due yet or is held in memory. An
+    /// answer may end early after 16 MiB of bodies. The caller leaves out those it works on already.
     async fn due(
         &self,
         sink: &str,

@@ -14,6 +14,7 @@
 pub mod cli;
 pub mod config;
 
+pub mod clock;
 pub mod event;
 pub mod secret;
 
@@ -29,6 +30,7 @@ pub mod template;
 
 pub mod plugin;
 
+pub mod delivery;
 pub mod retry;
 pub mod sink;
 

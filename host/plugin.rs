@@ -4,13 +4,19 @@
 //! the host. What a plugin returns is checked before anybody sees it. Invariant: nothing that a guest
 //! does, a trap included, touches another call. The only module that knows wasmtime.
 
-pub mod bindings;
-pub mod cache;
+mod bindings;
+mod cache;
+mod call;
+pub mod compile;
 pub mod engine;
-pub mod host;
+mod host;
+pub mod inspect;
 pub mod limits;
 pub mod loader;
+mod log;
 pub mod output;
+mod ticker;
+mod wasi;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,7 +26,7 @@ use async_trait::async_trait;
 
 use crate::event::Message;
 
-pub use engine::Engine;
+pub use engine::{Engine, EngineError};
 pub use loader::{LoadError, Plugin};
 
 /// A plugin as configured.
@@ -112,11 +118,25 @@ pub enum PluginError {
     },
 }
 
+/// Why the key-value store did not do as told.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StateError {
+    /// The plugin's store is over its size. (Keys and values were checked before.)
+    #[error("{0}")]
+    TooLarge(String),
+    /// `increment` of something that is not a decimal integer, or whose sum does not fit one.
+    #[error("the value is not a decimal integer")]
+    NotANumber,
+    /// The store failed; the call may be tried again.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
 /// The durable key-value store as plugins see it; every plugin has a namespace of its own.
 #[async_trait]
 pub trait State: Send + Sync + 'static {
     /// The value of `key`, if it is set and has not expired.
-    async fn get(&self, plugin: &str, key: &str) -> Result<Option<Vec<u8>>, String>;
+    async fn get(&self, plugin: &str, key: &str) -> Result<Option<Vec<u8>>, StateError>;
     /// Sets `key`, until deleted or for `ttl`.
     async fn set(
         &self,
@@ -124,9 +144,9 @@ pub trait State: Send + Sync + 'static {
         key: &str,
         value: Vec<u8>,
         ttl: Option<Duration>,
-    ) -> Result<(), String>;
+    ) -> Result<(), StateError>;
     /// Removes `key`.
-    async fn delete(&self, plugin: &str, key: &str) -> Result<(), String>;
+    async fn delete(&self, plugin: &str, key: &str) -> Result<(), StateError>;
     /// Adds `delta` to the decimal integer at `key` (absent counts as 0) and returns the sum.
     async fn increment(
         &self,
@@ -134,7 +154,7 @@ pub trait State: Send + Sync + 'static {
         key: &str,
         delta: i64,
         ttl: Option<Duration>,
-    ) -> Result<i64, String>;
+    ) -> Result<i64, StateError>;
     /// Sets `key` to `new` if it has the value `expected` (`None`: is absent); true if it did.
     async fn compare_and_set(
         &self,
@@ -143,5 +163,5 @@ pub trait State: Send + Sync + 'static {
         expected: Option<Vec<u8>>,
         new: Vec<u8>,
         ttl: Option<Duration>,
-    ) -> Result<bool, String>;
+    ) -> Result<bool, StateError>;
 }

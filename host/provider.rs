@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+use crate::event::Header;
 use crate::verify::Scheme;
 
 /// The preset that lets everything through, for a source that has to be open. It has to be named.
@@ -114,6 +115,41 @@ pub struct Sample {
     pub body: &'static str,
 }
 
+impl Sample {
+    /// The sample as it is sent: placeholders replaced by `uuid` and the time.
+    #[must_use]
+    pub fn fill(&self, uuid: &str, now_ms: u64) -> FilledSample {
+        let rfc3339 = i64::try_from(now_ms)
+            .ok()
+            .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
+            .unwrap_or_default()
+            .to_string();
+        let fill = |text: &str| {
+            text.replace("{{uuid}}", uuid)
+                .replace("{{now}}", &(now_ms / 1000).to_string())
+                .replace("{{now_ms}}", &now_ms.to_string())
+                .replace("{{now_rfc3339}}", &rfc3339)
+        };
+        FilledSample {
+            headers: self
+                .headers
+                .iter()
+                .map(|(name, value)| Header::new(name.to_ascii_lowercase(), fill(value)))
+                .collect(),
+            body: fill(self.body),
+        }
+    }
+}
+
+/// A sample with its placeholders replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilledSample {
+    /// Headers, without those of the signature.
+    pub headers: Vec<Header>,
+    /// The body.
+    pub body: String,
+}
+
 macro_rules! embedded {
     ($($name:literal),* $(,)?) => {
         &[$((
@@ -125,7 +161,47 @@ macro_rules! embedded {
 }
 
 /// Name, preset and sample body, by name.
-const EMBEDDED: &[(&str, &str, &str)] = embedded!["unverified",];
+const EMBEDDED: &[(&str, &str, &str)] = embedded![
+    "adyen-platform",
+    "auth0",
+    "box",
+    "calendly",
+    "checkr",
+    "cloudevents",
+    "complycube",
+    "didit",
+    "docusign",
+    "dropbox",
+    "generic",
+    "github",
+    "gitlab",
+    "hubspot",
+    "idwise",
+    "intercom",
+    "k-id",
+    "legal-talent",
+    "linear",
+    "meta",
+    "okta",
+    "ondato",
+    "onfido",
+    "paddle",
+    "persona",
+    "shopify",
+    "shufti-pro",
+    "slack",
+    "square",
+    "standard-webhooks",
+    "stripe",
+    "sumsub",
+    "svix",
+    "trulioo",
+    "twilio",
+    "typeform",
+    "unverified",
+    "veriff",
+    "zoom",
+];
 
 static PRESETS: LazyLock<BTreeMap<&'static str, Preset>> = LazyLock::new(|| {
     EMBEDDED

@@ -1,22 +1,23 @@
 //! Sinks: where messages go.
 //!
 //! A sink tries one delivery once and says how it went; retries, order, parking and dead letters are
-//! [`worker`]'s. A sink never drops, never retries on its own beyond its client library, and answers
+//! [`crate::delivery`]'s. A sink never drops, never retries on its own beyond its client library, and answers
 //! `Ok` only if the other side confirmed.
 
+mod envelope;
 pub mod file;
 pub mod http;
 pub mod kafka;
-pub mod lane;
 pub mod rabbitmq;
-pub mod worker;
+#[cfg(test)]
+mod testing;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::event::{EventId, Message};
+use crate::event::{Event, EventId, Message};
 use crate::journal::Seq;
 
 /// Where a delivery comes from, for the headers that go out with it.
@@ -32,6 +33,20 @@ pub struct Origin {
     pub provider_event_id: Option<String>,
     /// Milliseconds since the Unix epoch.
     pub received_at_ms: u64,
+}
+
+impl Origin {
+    /// The origin of what this event becomes.
+    #[must_use]
+    pub fn of(event: &Event) -> Self {
+        Self {
+            event_id: event.id,
+            source: event.source.clone(),
+            provider: event.provider.clone(),
+            provider_event_id: event.provider_event_id.clone(),
+            received_at_ms: event.received_at_ms,
+        }
+    }
 }
 
 /// One message for one sink.
@@ -50,8 +65,11 @@ pub struct Delivery {
     /// Stable over retries and replays, for consumers that deduplicate: the event id, and for further
     /// messages of one event to the same sink the event id, a full stop and a number from 2.
     pub message_id: String,
-    /// Order and partition key.
+    /// Partition key for sinks that have partitions.
     pub key: Option<String>,
+    /// Hash of the order key: deliveries with equal hashes go out one at a time, oldest first. `None`
+    /// where the route names no key, or the event has none.
+    pub order: Option<i64>,
     /// `name@sha256` of each plugin that had a part in it, space separated.
     pub plugins: Arc<str>,
     /// What to send.
@@ -60,8 +78,6 @@ pub struct Delivery {
     pub attempts: u32,
     /// When the delivery was planned, milliseconds since the Unix epoch.
     pub created_at_ms: u64,
-    /// True once a pending record of it is in the journal.
-    pub recorded: bool,
 }
 
 /// What a sink says of a confirmed delivery: `201`, `ack`, `partition 3 offset 17`.
@@ -116,6 +132,22 @@ impl SinkError {
             code: code.into(),
             detail: detail.into(),
             retry_after: None,
+        }
+    }
+}
+
+/// Settings that cannot work, found when the sink is made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct SetupError {
+    /// What is wrong and what to do; holds no secret.
+    pub detail: String,
+}
+
+impl SetupError {
+    fn new(detail: impl Into<String>) -> Self {
+        Self {
+            detail: detail.into(),
         }
     }
 }

@@ -215,7 +215,8 @@ impl Building<'_> {
         let covers_body = scheme
             .signed
             .iter()
-            .any(|part| matches!(part, Part::Body | Part::CanonicalJson));
+            .any(|part| matches!(part, Part::Body | Part::CanonicalJson | Part::FormSorted))
+            || scheme.body_hash.is_some();
         let coverage = scheme.coverage.unwrap_or(if covers_body {
             Coverage::Full
         } else {
@@ -290,7 +291,7 @@ impl Building<'_> {
         if keys.is_empty() {
             return Ok(None);
         }
-        let template = Template::new(&scheme.signed, self.params)?;
+        let template = Template::new(&scheme.signed, scheme.body_hash.as_deref(), self.params)?;
         Ok(Some(MacCheck {
             signature,
             template,

@@ -22,7 +22,7 @@ pub enum Part {
     /// `{url}`: the source's public URL, with the request's query unless it has one itself.
     Url(UrlForm),
     /// `{form:sorted}`: name and value of each form field, names sorted, values sorted and each once.
-    /// Nothing if the body is not a form.
+    /// A body that is no form is refused.
     FormSorted,
     /// `{json:/pointer}`: a scalar of the body; nothing where it is absent.
     Json(String),

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use sha2::{Digest, Sha256};
+
 use super::part::{Part, UrlForm};
 use super::pointer::Pointers;
 use super::setup::SetupError;
@@ -12,6 +14,8 @@ use super::{Params, Rejection, Request, canonical, extract, headers};
 pub(super) struct Template {
     pieces: Vec<Piece>,
     pointers: Pointers,
+    /// Parameter of the URL that holds the body's SHA-256 in hexadecimal.
+    body_hash: Option<String>,
 }
 
 #[derive(Debug)]
@@ -37,8 +41,15 @@ pub(super) enum Slice<'r> {
 
 impl Template {
     /// Prepares `parts` with the parameters of a source.
-    pub(super) fn new(parts: &[Part], params: &Params) -> Result<Self, SetupError> {
-        let mut template = Self::default();
+    pub(super) fn new(
+        parts: &[Part],
+        body_hash: Option<&str>,
+        params: &Params,
+    ) -> Result<Self, SetupError> {
+        let mut template = Self {
+            body_hash: body_hash.map(str::to_owned),
+            ..Self::default()
+        };
         for part in parts {
             let piece = match part {
                 Part::Text(text) => Piece::Bytes(text.as_bytes().to_vec()),
@@ -58,14 +69,6 @@ impl Template {
         Ok(template)
     }
 
-    /// The headers that are signed.
-    pub(super) fn headers(&self) -> impl Iterator<Item = &str> {
-        self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Header(name) => Some(name.as_str()),
-            _ => None,
-        })
-    }
-
     /// Renders the parts of one request.
     pub(super) fn render<'r>(&'r self, request: Request<'r>) -> Result<Vec<Slice<'r>>, Rejection> {
         let mut found = self.pointers.find(request.body);
@@ -81,8 +84,14 @@ impl Template {
                         Cow::Borrowed(headers::required(request, name)?.as_bytes())
                     }
                     Piece::Method => Cow::Borrowed(request.method.as_bytes()),
-                    Piece::Url(url) => with_query(url, request.target),
-                    Piece::FormSorted => Cow::Owned(form_sorted(request)),
+                    Piece::Url(url) => {
+                        let url = with_query(url, request.target);
+                        if let Some(name) = &self.body_hash {
+                            check_body_hash(&url, name, request.body)?;
+                        }
+                        Cow::Owned(url.into_bytes())
+                    }
+                    Piece::FormSorted => Cow::Owned(form_sorted(request)?),
                     Piece::Json(slot) => match found.get_mut(*slot).and_then(Option::take) {
                         None => Cow::Borrowed(&[][..]),
                         Some(Cow::Borrowed(text)) => Cow::Borrowed(text.as_bytes()),
@@ -129,24 +138,41 @@ fn bad_url(url: &str) -> SetupError {
         .hint("it begins with `https://` and a host")
 }
 
-fn with_query<'r>(url: &'r str, target: &str) -> Cow<'r, [u8]> {
+fn with_query(url: &str, target: &str) -> String {
     match target.split_once('?') {
-        Some((_, query)) if !url.contains('?') => Cow::Owned(format!("{url}?{query}").into_bytes()),
-        _ => Cow::Borrowed(url.as_bytes()),
+        Some((_, query)) if !url.contains('?') => format!("{url}?{query}"),
+        _ => url.to_owned(),
     }
 }
 
-fn form_sorted(request: Request<'_>) -> Vec<u8> {
+/// The URL is signed, and through its parameter the body is.
+fn check_body_hash(url: &str, name: &str, body: &[u8]) -> Result<(), Rejection> {
+    let stated = extract::query(url, name).ok_or_else(|| Rejection {
+        code: "missing_parameter",
+        detail: format!("query parameter `{name}` is missing"),
+    })?;
+    if stated.eq_ignore_ascii_case(&hex::encode(Sha256::digest(body))) {
+        return Ok(());
+    }
+    Err(Rejection {
+        code: "bad_signature",
+        detail: format!("query parameter `{name}` is not the hash of this body"),
+    })
+}
+
+/// A body that is no form would not be covered at all, so it is refused.
+fn form_sorted(request: Request<'_>) -> Result<Vec<u8>, Rejection> {
+    if request.body.is_empty() {
+        return Ok(Vec::new());
+    }
     let is_form = crate::event::header(request.headers, "content-type").is_some_and(|kind| {
         kind.to_ascii_lowercase()
             .starts_with("application/x-www-form-urlencoded")
     });
-    let Ok(body) = std::str::from_utf8(request.body) else {
-        return Vec::new();
-    };
-    if !is_form {
-        return Vec::new();
-    }
+    let body = std::str::from_utf8(request.body)
+        .ok()
+        .filter(|_| is_form)
+        .ok_or_else(|| Rejection::malformed("the body is not a form, and its fields are signed"))?;
     let mut fields: Vec<_> = extract::fields(body).collect();
     fields.sort_unstable();
     fields.dedup();
@@ -155,5 +181,5 @@ fn form_sorted(request: Request<'_>) -> Vec<u8> {
         joined.extend_from_slice(name.as_bytes());
         joined.extend_from_slice(value.as_bytes());
     }
-    joined
+    Ok(joined)
 }

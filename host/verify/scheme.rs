@@ -26,6 +26,8 @@ pub struct Scheme {
     pub key: KeyRule,
     /// What is signed: the parts' bytes, one after the other.
     pub signed: Vec<Part>,
+    /// Query parameter that holds the body's SHA-256 in hexadecimal, where the URL is signed and the body is not.
+    pub body_hash: Option<String>,
     /// When the request was signed.
     pub timestamp: Option<Timestamp>,
     /// A second time that stands in the body, checked after the signature.

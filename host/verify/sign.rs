@@ -1,7 +1,7 @@
 //! Signing: what a provider would add to a request so that [`super::Verifier`] accepts it.
 //!
-//! For `hookswitch send`, the demo and tests. The first scheme and the first secret are used. Headers that are
-//! signed but not given (a message id) have to be in the request already.
+//! For `hookswitch send`, the demo and tests. The first scheme that is on and its first secret are used. Headers
+//! that are signed but not made here (a message id) have to be in the request already.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -40,14 +40,12 @@ pub enum SignError {
 /// If the scheme does not fit the secret and parameters, or the request lacks a header that is signed.
 pub fn sign(
     scheme: &Scheme,
-    secret: &Secret,
+    secrets: &[Secret],
     params: &Params,
     request: Request<'_>,
     now_ms: u64,
 ) -> Result<Signed, SignError> {
-    // A scheme that binds its second secret to a second header signs with the first alone.
-    let verifier =
-        Verifier::new(scheme, std::slice::from_ref(secret), params).map_err(SignError::Setup)?;
+    let verifier = Verifier::new(scheme, secrets, params).map_err(SignError::Setup)?;
     let mut signed = Signed::default();
     let Some(branch) = verifier.branches.first() else {
         return Ok(signed);
@@ -56,7 +54,7 @@ pub fn sign(
         signed.headers.push((name.clone(), value.clone()));
     }
     branch
-        .sign(secret, params, request, now_ms, &mut signed)
+        .sign(secrets.first(), params, request, now_ms, &mut signed)
         .map_err(SignError::Request)?;
     Ok(signed)
 }
@@ -64,7 +62,7 @@ pub fn sign(
 impl Branch {
     fn sign(
         &self,
-        secret: &Secret,
+        secret: Option<&Secret>,
         params: &Params,
         request: Request<'_>,
         now_ms: u64,
@@ -73,7 +71,10 @@ impl Branch {
         match &self.check {
             Check::Unverified => {}
             Check::Static(check) => {
-                let secret = secret.expose_str().to_owned();
+                let secret = secret
+                    .map(Secret::expose_str)
+                    .unwrap_or_default()
+                    .to_owned();
                 match check.place {
                     Place::Basic => {
                         let pair = match params.values.get("username") {

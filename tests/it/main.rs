@@ -1,1 +1,26 @@
-fn main(){}
+//! The integration tests, one program; a line for each module.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed assumption is a failed test"
+)]
+
+/// Diagnostics of bad configs, word for word; the shipped example.
+mod config;
+/// The house rules: fences, sizes, heads, words, papers.
+mod tidy;
+/// The journal on real files: killed processes, torn logs, two at once.
+mod journal;
+/// kill -9 under load, with a ledger.
+mod crash;
+/// The whole way on real brokers, each stopped and started again.
+mod pipeline;
+/// Reloads under load, swapped and broken components, hostile plugins beside good ones, drain.
+mod reload;
+/// What the tests share.
+mod support;
+/// Every preset against published and independently signed test values.
+mod verify;

@@ -1,0 +1,115 @@
+//! The codes of diagnostics, with their meaning. Stable: scripts may rely on them.
+
+/// Every code that [`load`](super::load) can give, sorted, with what it means in Markdown.
+pub const CODES: &[(&str, &str)] = &[
+    (
+        "admin_exposed",
+        "warning: the admin API listens on more than this machine",
+    ),
+    (
+        "admin_on_listen",
+        "`admin` and `listen` are the same address",
+    ),
+    (
+        "bad_address",
+        "not `address:port`, or for brokers not `host:port`",
+    ),
+    ("bad_content_type", "not a media type"),
+    ("bad_duration", "not a duration with its unit"),
+    (
+        "bad_filter",
+        "`when` is no filter: syntax, or an unknown name",
+    ),
+    (
+        "bad_header",
+        "a header that cannot be sent, or that the sink writes itself",
+    ),
+    (
+        "bad_name",
+        "a name with other characters than names have, or too long",
+    ),
+    ("bad_network", "neither an address nor a network"),
+    ("bad_path", "a path that no request or file can have"),
+    ("bad_plugin_config", "a value that JSON does not have"),
+    ("bad_retry", "`base` is longer than `max`"),
+    ("bad_scheme", "`scheme` is malformed"),
+    ("bad_size", "not a size with its unit"),
+    (
+        "bad_template",
+        "no template: an unknown placeholder, one that cannot be used here, or a lone brace",
+    ),
+    ("bad_url", "not a URL, or of another scheme"),
+    (
+        "bad_verification",
+        "the provider's scheme cannot work with these secrets and parameters",
+    ),
+    (
+        "duplicate_key",
+        "a key or table that stands in the file twice",
+    ),
+    (
+        "duplicate_name",
+        "a route that names a source or sink twice",
+    ),
+    ("empty_list", "a list that must name at least one"),
+    (
+        "file_missing",
+        "a component, certificate or key that is not there",
+    ),
+    ("file_unreadable", "the config itself cannot be read"),
+    ("missing_key", "a key that must be there"),
+    ("out_of_range", "a value below or above its limits"),
+    (
+        "path_clash",
+        "two sources with one path, or two sinks with one file",
+    ),
+    (
+        "plain_http",
+        "warning: deliveries to a public host without TLS",
+    ),
+    (
+        "private_address",
+        "a URL with a private address that `allow_private` does not name",
+    ),
+    ("provider_and_scheme", "a source with both"),
+    ("route_clash", "two routes with one name"),
+    ("secret_empty", "a variable or file without content"),
+    ("secret_inline", "a secret that stands in the file itself"),
+    (
+        "secret_malformed",
+        "a signing secret that is not as Standard Webhooks has them",
+    ),
+    (
+        "secret_missing",
+        "a variable that is not set, or a file that cannot be read",
+    ),
+    ("secret_short", "warning: a secret of less than 16 bytes"),
+    (
+        "syntax",
+        "not TOML; other problems show up once this one is mended",
+    ),
+    (
+        "unconfirmed_preset",
+        "warning: part of the provider's scheme is a guess",
+    ),
+    ("unknown_key", "a key that does not exist there"),
+    (
+        "unknown_plugin",
+        "a route names a plugin that is not declared",
+    ),
+    ("unknown_provider", "there is no such preset"),
+    ("unknown_sink", "a route names a sink that is not declared"),
+    (
+        "unknown_source",
+        "a route names a source that is not declared",
+    ),
+    (
+        "unknown_value",
+        "a value that is none of those that there are",
+    ),
+    ("unused_plugin", "warning: no route calls it"),
+    ("unused_sink", "warning: no route leads to it"),
+    ("unused_source", "warning: no route takes its events"),
+    ("unverified_source", "warning: anybody can post to it"),
+    ("wrong_type", "a value of another type"),
+];

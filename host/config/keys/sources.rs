@@ -1,0 +1,99 @@
+//! The keys of `[sources.NAME]`.
+
+use super::{Key, Kind, Section, default, optional, required};
+
+const SOURCE_KEYS: &[Key] = &[
+    required(
+        "path",
+        Kind::Text,
+        "The exact path of its requests, such as `/hooks/didit`. No two sources share one.",
+    ),
+    optional(
+        "provider",
+        Kind::Text,
+        "**required**, unless there is a `scheme`",
+        "The preset that says how its requests are signed and where event id and type stand: `didit`, \
+         `idwise`, `legal-talent`, `k-id`, `standard-webhooks`, `svix`, `stripe`, `github`, `slack`, \
+         `shopify`; or `unverified`, which lets everything through.",
+    ),
+    optional(
+        "scheme",
+        Kind::AnyTable,
+        "the preset's",
+        "How requests are signed, for a provider without a preset; written as the presets are.",
+    ),
+    optional(
+        "secrets",
+        Kind::Secrets,
+        "an error, for presets that need one",
+        "What the provider signs with. With several, any of them may have signed, so that they can be \
+         rotated.",
+    ),
+    optional(
+        "params",
+        Kind::TextMap,
+        "none",
+        "What else the preset asks for, such as `username`. `env:` and `file:` work here too.",
+    ),
+    optional(
+        "username",
+        Kind::Text,
+        "none",
+        "Short for `params.username`.",
+    ),
+    optional(
+        "tolerance",
+        Kind::Duration("1s", "1d"),
+        "the preset's",
+        "How far a signed timestamp may be off.",
+    ),
+    optional(
+        "public_url",
+        Kind::Text,
+        "none",
+        "The URL that the provider was given, for presets that sign it.",
+    ),
+    default(
+        "max_body",
+        Kind::Size("1KiB", "64MiB"),
+        "10MiB",
+        "Size of a body; larger ones get 413, also when chunked.",
+    ),
+    optional(
+        "content_types",
+        Kind::Texts,
+        "the preset's, or all",
+        "Media types that are accepted, without parameters; others get 415.",
+    ),
+    default(
+        "max_in_flight",
+        Kind::Integer(1, 65_536),
+        "1024",
+        "Requests that may wait for their answer at a time; further ones get 503.",
+    ),
+    optional(
+        "ok_status",
+        Kind::Integer(200, 299),
+        "the preset's, or `200`",
+        "Status of the answer to an event that is stored.",
+    ),
+    optional(
+        "reject_status",
+        Kind::Integer(400, 499),
+        "the preset's, or `401`",
+        "Status of the answer to a request that is not authentic.",
+    ),
+    default(
+        "dedupe",
+        Kind::Bool,
+        "true",
+        "Whether an event id that was seen within `dedupe_window` is answered but not stored again.",
+    ),
+];
+
+/// `[sources.NAME]`
+pub const SOURCE: Section = Section {
+    header: "[sources.NAME]",
+    about: "A provider's webhooks.",
+    keys: &[SOURCE_KEYS],
+};

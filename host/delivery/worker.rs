@@ -1,0 +1,450 @@
+//! Worker: the task of one sink. It carries out what its [`Lane`] decides: attempts, records, reads.
+//!
+//! Invariants: at most `concurrency` attempts at a time and `queue_max` deliveries in memory; an offer
+//! that finds the queue full for longer than [`OFFER_WAIT`] goes to the journal, so a slow sink holds
+//! up nobody. The sink is closed only after its last attempt ended.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt, future::BoxFuture};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::Progress;
+use super::lane::{Command, DeliveryId, Job, Lane, LanePolicy};
+use crate::clock::unix_ms;
+use crate::event::Message;
+use crate::journal::{Backlog, Journal, JournalError, PendingDelivery, State};
+use crate::metrics::Metrics;
+use crate::sink::{Class, Delivery, Origin, Receipt, Sink, SinkError};
+
+/// How long an offer waits for room before the sink counts as slow. Long enough for a healthy sink to
+/// drain its queue, short enough that events for other sinks hardly notice.
+const OFFER_WAIT: Duration = Duration::from_millis(250);
+/// Offers between dispatch and the worker.
+const INBOX: usize = 256;
+/// How often the sink's figures are published.
+const PUBLISH_EVERY: Duration = Duration::from_millis(500);
+/// Pause after a failed read of the journal.
+const READ_AGAIN: Duration = Duration::from_secs(1);
+
+/// What stays alive as long as a delivery is in memory.
+#[derive(Debug)]
+struct Carry {
+    progress: Arc<Progress>,
+    /// The event's share of dispatch's memory bound.
+    _event: Option<Arc<OwnedSemaphorePermit>>,
+    /// The place in this sink's queue; `None` for one that goes straight to the journal.
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+/// A planned delivery on its way to a worker.
+#[derive(Debug)]
+pub struct Offer {
+    /// The delivery.
+    pub delivery: Arc<Delivery>,
+    /// Its event's progress.
+    pub progress: Arc<Progress>,
+    /// Its event's share of dispatch's memory bound.
+    pub event: Option<Arc<OwnedSemaphorePermit>>,
+    /// True if the journal has a record of it already.
+    pub recorded: bool,
+}
+
+/// What a worker runs on.
+#[derive(Clone)]
+pub struct Settings {
+    /// The sink's name.
+    pub name: Arc<str>,
+    /// Retry, concurrency, pause.
+    pub policy: LanePolicy,
+    /// Time for one attempt.
+    pub timeout: Duration,
+    /// Deliveries in memory.
+    pub queue_max: usize,
+}
+
+/// The way to a running worker.
+pub struct SinkHandle {
+    inbox: mpsc::Sender<(Offer, Option<OwnedSemaphorePermit>)>,
+    places: Arc<Semaphore>,
+    backlogged: Arc<AtomicBool>,
+    drain: CancellationToken,
+    abort: CancellationToken,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl SinkHandle {
+    /// Hands a delivery over; gives it back if the worker is closing.
+    ///
+    /// # Errors
+    /// The offer itself, for the sink's next worker.
+    pub async fn offer(&self, offer: Offer) -> Result<(), Offer> {
+        let place = match self.places.clone().try_acquire_owned() {
+            Ok(place) => Some(place),
+            Err(_) if self.backlogged.load(Ordering::Relaxed) => None,
+            Err(_) => tokio::time::timeout(OFFER_WAIT, self.places.clone().acquire_owned())
+                .await
+                .ok()
+                .and_then(Result::ok),
+        };
+        self.inbox
+            .send((offer, place))
+            .await
+            .map_err(|rejected| rejected.0.0)
+    }
+
+    /// Starts nothing more and parks what waits; running attempts may end.
+    pub fn drain(&self) {
+        self.drain.cancel();
+    }
+
+    /// Gives up on running attempts; their outcome is unknown and they are made again.
+    pub fn abort(&self) {
+        self.abort.cancel();
+    }
+
+    /// The worker's task, once; it ends after [`SinkHandle::drain`].
+    pub fn take_task(&self) -> Option<JoinHandle<()>> {
+        self.task
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+}
+
+type Attempted = (Job<Carry>, Result<Receipt, SinkError>);
+type Settled = (DeliveryId, State, i64, Result<(), JournalError>);
+
+/// See the module's text.
+pub struct Worker {
+    settings: Settings,
+    sink: Arc<dyn Sink>,
+    journal: Arc<dyn Journal>,
+    metrics: Arc<Metrics>,
+    inbox: mpsc::Receiver<(Offer, Option<OwnedSemaphorePermit>)>,
+    places: Arc<Semaphore>,
+    backlogged: Arc<AtomicBool>,
+    drain: CancellationToken,
+    abort: CancellationToken,
+    lane: Lane<Carry>,
+    attempts: JoinSet<Attempted>,
+    settles: FuturesUnordered<BoxFuture<'static, Settled>>,
+}
+
+impl Worker {
+    /// Starts the task. While `before`, the sink's previous worker, is still ending, everything that is
+    /// offered goes to the journal, so that order holds across the change.
+    pub fn spawn(
+        settings: Settings,
+        sink: Arc<dyn Sink>,
+        journal: Arc<dyn Journal>,
+        metrics: Arc<Metrics>,
+        before: Option<JoinHandle<()>>,
+    ) -> SinkHandle {
+        let (sender, inbox) = mpsc::channel(INBOX);
+        let places = Arc::new(Semaphore::new(settings.queue_max));
+        let backlogged = Arc::new(AtomicBool::new(false));
+        let (drain, abort) = (CancellationToken::new(), CancellationToken::new());
+        let through_journal = Backlog {
+            keys: None,
+            ..Backlog::default()
+        };
+        let worker = Self {
+            lane: Lane::new(settings.policy, through_journal),
+            settings,
+            sink,
+            journal,
+            metrics,
+            inbox,
+            places: places.clone(),
+            backlogged: backlogged.clone(),
+            drain: drain.clone(),
+            abort: abort.clone(),
+            attempts: JoinSet::new(),
+            settles: FuturesUnordered::new(),
+        };
+        let task = tokio::spawn(worker.run(before));
+        SinkHandle {
+            inbox: sender,
+            places,
+            backlogged,
+            drain,
+            abort,
+            task: Mutex::new(Some(task)),
+        }
+    }
+
+    async fn run(mut self, before: Option<JoinHandle<()>>) {
+        if let Some(before) = before {
+            self.wait_for(before).await;
+        }
+        if let Some(backlog) = self.backlog().await {
+            self.lane = Lane::new(self.settings.policy, backlog);
+        }
+        self.work().await;
+        self.sink.close().await;
+        self.publish();
+    }
+
+    /// Parks whatever comes until the previous worker has ended.
+    async fn wait_for(&mut self, mut before: JoinHandle<()>) {
+        loop {
+            tokio::select! {
+                _ = &mut before => break,
+                Some((offer, place)) = self.inbox.recv() => self.take(offer, place),
+                Some(settled) = self.settles.next() => self.settled(settled),
+            }
+        }
+        while let Some(settled) = self.settles.next().await {
+            self.settled(settled);
+        }
+    }
+
+    /// What the journal holds for this sink; asks until it answers, or gives up at shutdown.
+    async fn backlog(&self) -> Option<Backlog> {
+        loop {
+            match self.journal.backlog(&self.settings.name).await {
+                Ok(backlog) => return Some(backlog),
+                Err(error) => {
+                    tracing::error!(sink = %self.settings.name, %error, "reading the sink's backlog failed");
+                    tokio::select! {
+                        () = self.drain.cancelled() => return None,
+                        () = tokio::time::sleep(READ_AGAIN) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    async fn work(&mut self) {
+        let mut offers = Vec::with_capacity(INBOX);
+        let mut reading: Option<BoxFuture<'static, Result<Vec<PendingDelivery>, JournalError>>> =
+            None;
+        let mut asked = 0;
+        let mut publish = tokio::time::interval(PUBLISH_EVERY);
+        publish.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut draining = false;
+        loop {
+            let now_ms = unix_ms();
+            if reading.is_none()
+                && let Some(limit) = self.lane.wants(now_ms)
+            {
+                asked = limit;
+                let (journal, name) = (self.journal.clone(), self.settings.name.clone());
+                reading = Some(async move { journal.due(&name, now_ms, limit).await }.boxed());
+            }
+            let finished = draining
+                && self.inbox.is_empty()
+                && self.attempts.is_empty()
+                && self.settles.is_empty();
+            if finished {
+                return;
+            }
+            let wake = self.lane.wake_at_ms();
+            tokio::select! {
+                count = self.inbox.recv_many(&mut offers, INBOX) => {
+                    for (offer, place) in offers.drain(..) {
+                        self.take(offer, place);
+                    }
+                    if count == 0 && !draining {
+                        draining = true;
+                        self.drain_lane();
+                    }
+                }
+                Some(joined) = self.attempts.join_next() => self.attempted(joined),
+                Some(settled) = self.settles.next() => self.settled(settled),
+                rows = async { match reading.as_mut() {
+                    Some(reading) => reading.await,
+                    None => std::future::pending().await,
+                }} => {
+                    reading = None;
+                    self.load(rows, asked);
+                }
+                () = tokio::time::sleep(Duration::from_millis(wake.saturating_sub(now_ms))),
+                    if wake > now_ms => self.carry_out_start(),
+                _ = publish.tick() => self.publish(),
+                () = self.drain.cancelled(), if !draining => {
+                    draining = true;
+                    self.inbox.close();
+                    self.drain_lane();
+                }
+                () = self.abort.cancelled(), if draining && !self.attempts.is_empty() => {
+                    self.attempts.shutdown().await;
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, offer: Offer, place: Option<OwnedSemaphorePermit>) {
+        if place.is_none() {
+            self.lane.set_backlogged();
+        }
+        let job = Job {
+            delivery: offer.delivery,
+            recorded: offer.recorded,
+            carry: Carry {
+                progress: offer.progress,
+                _event: offer.event,
+                _place: place,
+            },
+        };
+        let commands = self.lane.offer(job, unix_ms());
+        self.carry_out(commands);
+    }
+
+    fn drain_lane(&mut self) {
+        let commands = self.lane.drain(unix_ms());
+        self.carry_out(commands);
+    }
+
+    fn carry_out_start(&mut self) {
+        let commands = self.lane.start(unix_ms());
+        self.carry_out(commands);
+    }
+
+    fn load(&mut self, rows: Result<Vec<PendingDelivery>, JournalError>, asked: usize) {
+        let now_ms = unix_ms();
+        let rows = rows.unwrap_or_else(|error| {
+            tracing::error!(sink = %self.settings.name, %error, "reading due deliveries failed");
+            Vec::new()
+        });
+        let jobs = rows.into_iter().filter_map(|row| {
+            Some(Job {
+                carry: Carry {
+                    progress: Arc::new(Progress::recorded(row.seq)),
+                    _event: None,
+                    _place: None,
+                },
+                delivery: Arc::new(delivery_of(row)?),
+                recorded: true,
+            })
+        });
+        let commands = self.lane.load(jobs.collect(), asked, now_ms);
+        self.carry_out(commands);
+    }
+
+    fn carry_out(&mut self, commands: Vec<Command<Carry>>) {
+        self.backlogged
+            .store(self.lane.backlogged(), Ordering::Relaxed);
+        for command in commands {
+            match command {
+                Command::Start(job) => self.start(job),
+                Command::Settle(job, record) => {
+                    let id = (job.delivery.seq, job.delivery.ordinal);
+                    let (state, next_at_ms) = (record.state, record.next_at_ms);
+                    if state == State::Dead {
+                        self.metrics.dead_lettered(&record.sink, &record.code);
+                        tracing::warn!(sink = %record.sink, route = %record.route, event = %job.delivery.origin.event_id,
+                            code = %record.code, error = %record.detail, attempts = record.attempts, "delivery dead-lettered");
+                    }
+                    let Some(settlement) = job.carry.progress.report(record, unix_ms()) else {
+                        self.lane.settled(id, state, next_at_ms);
+                        continue;
+                    };
+                    let journal = self.journal.clone();
+                    self.settles.push(
+                        async move {
+                            let result = journal.settle(settlement).await;
+                            // Only now may the event's share of the memory bound be given back.
+                            drop(job);
+                            (id, state, next_at_ms, result)
+                        }
+                        .boxed(),
+                    );
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, job: Job<Carry>) {
+        let (sink, metrics) = (self.sink.clone(), self.metrics.clone());
+        let timeout = self.settings.timeout;
+        self.attempts.spawn(async move {
+            let started = Instant::now();
+            let attempt = AssertUnwindSafe(sink.deliver(&job.delivery)).catch_unwind();
+            let result = match tokio::time::timeout(timeout, attempt).await {
+                Ok(Ok(result)) => result,
+                Ok(Err(_)) => Err(SinkError::new(
+                    Class::Transient,
+                    "bug",
+                    "the sink's code panicked; please report it with the log",
+                )),
+                Err(_) => Err(SinkError::new(
+                    Class::Transient,
+                    "timeout",
+                    format!("no answer within {}", humantime::format_duration(timeout)),
+                )),
+            };
+            let word = match &result {
+                Ok(_) => "delivered",
+                Err(error) => error.class.as_str(),
+            };
+            metrics.attempt(&job.delivery.sink, word, started.elapsed().as_secs_f64());
+            (job, result)
+        });
+    }
+
+    fn attempted(&mut self, joined: Result<Attempted, tokio::task::JoinError>) {
+        match joined {
+            Ok((job, result)) => {
+                if let Err(error) = &result {
+                    tracing::debug!(sink = %self.settings.name, event = %job.delivery.origin.event_id,
+                        class = error.class.as_str(), code = %error.code, error = %error.detail, "attempt failed");
+                    if error.class == Class::Configuration {
+                        tracing::error!(sink = %self.settings.name, code = %error.code, error = %error.detail,
+                            "sink paused: its configuration needs an operator");
+                    }
+                }
+                let commands = self.lane.finish(job, result, unix_ms(), fastrand::f64());
+                self.carry_out(commands);
+            }
+            // Only an aborted attempt ends like this: the journal still has the delivery.
+            Err(error) => tracing::debug!(sink = %self.settings.name, %error, "attempt aborted"),
+        }
+    }
+
+    fn settled(&mut self, (id, state, next_at_ms, result): Settled) {
+        if let Err(error) = result {
+            tracing::error!(sink = %self.settings.name, seq = id.0, %error, "recording a delivery failed; it will be made again");
+        }
+        self.lane.settled(id, state, next_at_ms);
+    }
+
+    fn publish(&self) {
+        let stats = self.lane.stats(unix_ms());
+        self.metrics.sink_state(
+            &self.settings.name,
+            stats.in_flight,
+            stats.queued,
+            stats.pending,
+            stats.paused,
+        );
+    }
+}
+
+/// A delivery as it was before it was parked; `None` for a record without a message, which is not a
+/// sink's to deliver.
+fn delivery_of(row: PendingDelivery) -> Option<Delivery> {
+    let record = row.record;
+    let message: Message = record.message?;
+    Some(Delivery {
+        seq: row.seq,
+        ordinal: record.ordinal,
+        route: record.route,
+        sink: record.sink,
+        origin: Arc::new(Origin::of(&row.event)),
+        message_id: record.message_id,
+        key: message.key.clone(),
+        order: record.key_hash,
+        plugins: record.plugins.into(),
+        attempts: record.attempts,
+        created_at_ms: row.created_at_ms,
+        message,
+    })
+}

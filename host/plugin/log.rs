@@ -1,0 +1,121 @@
+//! A call's log lines: capped in number and size, made harmless, and handed to the host's log.
+//!
+//! Lines go out under the target `plugin` with the plugin's name and the event's id as fields. What is
+//! over the cap is counted and the count reported once, when the call ends.
+
+use std::sync::Arc;
+
+use tracing::Level;
+
+use super::limits::LOG_LINE_BYTES;
+use crate::event::EventId;
+
+/// The lines of one call.
+#[derive(Debug)]
+pub struct Lines {
+    plugin: Arc<str>,
+    event: Option<EventId>,
+    left: usize,
+    dropped: u64,
+}
+
+impl Lines {
+    /// At most `most` lines of `plugin`, while it handles `event`.
+    #[must_use]
+    pub fn new(plugin: &Arc<str>, event: Option<EventId>, most: usize) -> Self {
+        Self {
+            plugin: Arc::clone(plugin),
+            event,
+            left: most,
+            dropped: 0,
+        }
+    }
+
+    /// Logs a line, or counts it if there were enough.
+    pub fn write(&mut self, level: Level, text: &str) {
+        match self.left.checked_sub(1) {
+            Some(left) => self.left = left,
+            None => {
+                self.dropped = self.dropped.saturating_add(1);
+                return;
+            }
+        }
+        // The macro wants a level known when compiled.
+        match level {
+            Level::ERROR => self.emit(text, |plugin, event, line| {
+                tracing::error!(target: "plugin", plugin, event, "{line}");
+            }),
+            Level::WARN => self.emit(text, |plugin, event, line| {
+                tracing::warn!(target: "plugin", plugin, event, "{line}");
+            }),
+            Level::INFO => self.emit(text, |plugin, event, line| {
+                tracing::info!(target: "plugin", plugin, event, "{line}");
+            }),
+            _ => self.emit(text, |plugin, event, line| {
+                tracing::debug!(target: "plugin", plugin, event, "{line}");
+            }),
+        }
+    }
+
+    fn emit(&self, text: &str, emit: impl FnOnce(&str, &str, &str)) {
+        let event = self.event.map(|id| id.to_string()).unwrap_or_default();
+        emit(&self.plugin, &event, &one_line(text, LOG_LINE_BYTES));
+    }
+
+    /// Counts lines that were lost elsewhere.
+    pub fn lost(&mut self, lines: u64) {
+        self.dropped = self.dropped.saturating_add(lines);
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        if self.dropped > 0 {
+            let dropped = self.dropped;
+            self.emit("", |plugin, event, _| {
+                tracing::warn!(target: "plugin", plugin, event, dropped, "the plugin logged more lines than `limits.log_lines` allows");
+            });
+        }
+    }
+}
+
+/// `text` as one line of at most `most` bytes: control characters, with which a guest could forge
+/// lines or steer a terminal, become spaces.
+#[must_use]
+pub fn one_line(text: &str, most: usize) -> String {
+    let end = text.floor_char_boundary(most);
+    let kept = text.get(..end).unwrap_or_default();
+    kept.chars()
+        .map(|char| if char.is_control() { ' ' } else { char })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_cut_at_a_character_and_has_no_control_characters() {
+        let table = [
+            ("plain", 100, "plain"),
+            ("two\nlines\r\x1b[31m", 100, "two lines  [31m"),
+            ("\u{85}\u{7f}\0", 100, "   "),
+            ("grüße", 3, "gr"),
+            ("grüße", 4, "grü"),
+            ("", 0, ""),
+        ];
+        for (text, most, expected) in table {
+            assert_eq!(one_line(text, most), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn lines_over_the_cap_are_counted() {
+        let mut lines = Lines::new(&Arc::from("p"), None, 2);
+        for _ in 0..5 {
+            lines.write(Level::INFO, "x");
+        }
+        lines.lost(4);
+        assert_eq!((lines.left, lines.dropped), (0, 7));
+    }
+}

@@ -1,1 +1,0 @@
-//! Sink part: lane.
