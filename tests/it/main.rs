@@ -24,6 +24,8 @@ mod crash;
 mod pipeline;
 /// Reloads under load, swapped and broken components, hostile plugins beside good ones, drain.
 mod reload;
+/// Every kind of sink on the real thing: one compliance suite, and what is particular to each.
+mod sinks;
 /// What the tests share.
 mod support;
 /// Every preset against published and independently signed test values.
