@@ -5,7 +5,7 @@
 //! does, a trap included, touches another call. The only module that knows wasmtime.
 
 mod bindings;
-mod cache;
+pub mod cache;
 mod call;
 pub mod compile;
 pub mod engine;

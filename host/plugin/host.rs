@@ -17,7 +17,7 @@ use super::{PluginSpec, State, StateError, wasi};
 use crate::event::EventId;
 
 /// The data of a store: one call, from instantiation to the end.
-pub struct Call {
+pub(super) struct Call {
     pub(super) spec: Arc<PluginSpec>,
     state: Arc<dyn State>,
     pub(super) now_ms: u64,
