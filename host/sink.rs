@@ -134,10 +134,21 @@ impl SinkError {
             retry_after: None,
         }
     }
+}
 
-    /// Settings that cannot work, found when the sink is made.
-    fn bad_settings(detail: impl Into<String>) -> Self {
-        Self::new(Class::Configuration, "bad_settings", detail)
+/// Settings that cannot work, found when the sink is made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct SetupError {
+    /// What is wrong and what to do; holds no secret.
+    pub detail: String,
+}
+
+impl SetupError {
+    fn new(detail: impl Into<String>) -> Self {
+        Self {
+            detail: detail.into(),
+        }
     }
 }
 

@@ -20,14 +20,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::log::{Log, Rotation};
 use self::writer::Job;
-use super::{Class, Delivery, Receipt, Sink, SinkError};
+use super::{Class, Delivery, Receipt, SetupError, Sink, SinkError};
 use crate::config;
 
 /// Lines that wait for the writer beyond those of deliveries in flight.
 const QUEUE: usize = 1024;
 
 /// A file of JSON lines. See the module's text.
-pub struct File {
+pub struct FileSink {
     path: PathBuf,
     rotation: Rotation,
     writer: Mutex<Writer>,
@@ -40,12 +40,12 @@ enum Writer {
     Closed,
 }
 
-impl File {
+impl FileSink {
     /// Keeps the settings; the file is opened, and its folder made, with the first delivery.
     ///
     /// # Errors
     /// None today; the signature is that of all sinks.
-    pub fn new(file: &config::File, _sink: &config::Sink) -> Result<Self, SinkError> {
+    pub fn new(_sink: &config::Sink, file: &config::File) -> Result<Self, SetupError> {
         Ok(Self {
             path: file.path.clone(),
             rotation: Rotation {
@@ -83,7 +83,7 @@ impl File {
 }
 
 #[async_trait]
-impl Sink for File {
+impl Sink for FileSink {
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, SinkError> {
         let line = line::render(delivery)
             .map_err(|error| SinkError::new(Class::Permanent, "bad_line", error.to_string()))?;

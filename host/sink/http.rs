@@ -34,7 +34,7 @@ use tokio::time::{Instant, timeout_at};
 pub use self::answer::excerpt;
 use self::connect::{Connector, Reused};
 use self::signature::SigningKey;
-use super::{Class, Delivery, Receipt, Sink, SinkError, envelope};
+use super::{Class, Delivery, Receipt, SetupError, Sink, SinkError, envelope};
 use crate::config;
 
 /// Bytes of a response that are read; if there are more, the connection is dropped.
@@ -50,7 +50,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const IDLE_CONNECTIONS_MAX: usize = 64;
 
 /// An HTTP endpoint. See the module's text.
-pub struct Http {
+pub struct HttpSink {
     client: Client<Connector, Full<Bytes>>,
     method: http::Method,
     url: Uri,
@@ -62,29 +62,28 @@ pub struct Http {
     patience: Duration,
 }
 
-impl Http {
+impl HttpSink {
     /// Checks the settings and builds the client; connects to nothing.
     ///
     /// # Errors
     /// If a header, a secret or the URL cannot be used.
-    pub fn new(http: &config::Http, sink: &config::Sink) -> Result<Self, SinkError> {
-        let tls =
-            tls_config(http.url.scheme_str() == Some("https")).map_err(SinkError::bad_settings)?;
-        Self::with_tls(http, sink, tls)
+    pub fn new(sink: &config::Sink, http: &config::Http) -> Result<Self, SetupError> {
+        let tls = tls_config(http.url.scheme_str() == Some("https")).map_err(SetupError::new)?;
+        Self::with_tls(sink, http, tls)
     }
 
     fn with_tls(
-        http: &config::Http,
         sink: &config::Sink,
+        http: &config::Http,
         tls: ClientConfig,
-    ) -> Result<Self, SinkError> {
-        let place = place(&http.url).map_err(SinkError::bad_settings)?;
+    ) -> Result<Self, SetupError> {
+        let place = place(&http.url).map_err(SetupError::new)?;
         let keys = http
             .sign
             .iter()
             .map(SigningKey::new)
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| SinkError::bad_settings(error.to_string()))?;
+            .map_err(|error| SetupError::new(error.to_string()))?;
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
@@ -96,7 +95,7 @@ impl Http {
             method: http.method.clone(),
             url: http.url.clone(),
             place,
-            headers: request::configured(&http.headers).map_err(SinkError::bad_settings)?,
+            headers: request::configured(&http.headers).map_err(SetupError::new)?,
             keys,
             patience: envelope::patience(sink.timeout),
         })
@@ -155,7 +154,7 @@ impl Http {
 }
 
 #[async_trait]
-impl Sink for Http {
+impl Sink for HttpSink {
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, SinkError> {
         let deadline = Instant::now() + self.patience;
         let exchange = timeout_at(deadline, self.exchange(delivery));

@@ -19,12 +19,12 @@ use tokio::time::Instant;
 
 use self::client::Clients;
 use self::failure::Unsent;
-use super::{Class, Delivery, Receipt, Sink, SinkError, envelope};
+use super::{Class, Delivery, Receipt, SetupError, Sink, SinkError, envelope};
 use crate::config;
 use crate::template::{Context, Template};
 
 /// A Kafka topic. See the module's text.
-pub struct Kafka {
+pub struct KafkaSink {
     topic: Template,
     patience: Duration,
     /// Sends messages in batches.
@@ -33,14 +33,14 @@ pub struct Kafka {
     single: Clients,
 }
 
-impl Kafka {
+impl KafkaSink {
     /// Checks the settings; the client is made with the first delivery.
     ///
     /// # Errors
     /// If an option is unknown, not valid, or one that the sink's promises rest on.
-    pub fn new(kafka: &config::Kafka, sink: &config::Sink) -> Result<Self, SinkError> {
+    pub fn new(sink: &config::Sink, kafka: &config::Kafka) -> Result<Self, SetupError> {
         let patience = envelope::patience(sink.timeout);
-        let batching = settings::producer(kafka, patience).map_err(SinkError::bad_settings)?;
+        let batching = settings::producer(kafka, patience).map_err(SetupError::new)?;
         let single = settings::one_by_one(&batching);
         Ok(Self {
             topic: kafka.topic.clone(),
@@ -64,7 +64,7 @@ impl Kafka {
 }
 
 #[async_trait]
-impl Sink for Kafka {
+impl Sink for KafkaSink {
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, SinkError> {
         let deadline = Instant::now() + self.patience;
         let topic = self.topic_of(delivery)?;

@@ -25,7 +25,7 @@ use tokio::time::{Instant, timeout_at};
 
 use self::link::{Link, Place};
 use self::pipeline::Job;
-use super::{Class, Delivery, Receipt, Sink, SinkError, envelope};
+use super::{Class, Delivery, Receipt, SetupError, Sink, SinkError, envelope};
 use crate::config;
 use crate::template::{Context, Template};
 
@@ -33,7 +33,7 @@ use crate::template::{Context, Template};
 const HEARTBEAT_S: u16 = 10;
 
 /// A RabbitMQ exchange. See the module's text.
-pub struct RabbitMq {
+pub struct RabbitMqSink {
     place: Place,
     routing_key: Template,
     persistent: bool,
@@ -41,21 +41,19 @@ pub struct RabbitMq {
     link: Mutex<Option<Link>>,
 }
 
-impl RabbitMq {
+impl RabbitMqSink {
     /// Checks the settings; connects with the first delivery.
     ///
     /// # Errors
     /// If the URL is not one, or the exchange's name is too long.
-    pub fn new(rabbitmq: &config::RabbitMq, sink: &config::Sink) -> Result<Self, SinkError> {
+    pub fn new(sink: &config::Sink, rabbitmq: &config::RabbitMq) -> Result<Self, SetupError> {
         // The parser's own message may quote the URL, and with it the password.
         let mut uri: AMQPUri = rabbitmq.url.expose_str().parse().map_err(|_| {
-            SinkError::bad_settings(
-                "`url` is not amqp://user:password@host:port/vhost or amqps://...",
-            )
+            SetupError::new("`url` is not amqp://user:password@host:port/vhost or amqps://...")
         })?;
         uri.query.heartbeat.get_or_insert(HEARTBEAT_S);
         let exchange = message::short(&rabbitmq.exchange)
-            .ok_or_else(|| SinkError::bad_settings("`exchange` is longer than 255 bytes"))?;
+            .ok_or_else(|| SetupError::new("`exchange` is longer than 255 bytes"))?;
         Ok(Self {
             place: Place { uri, exchange },
             routing_key: rabbitmq.routing_key.clone(),
@@ -89,7 +87,7 @@ impl RabbitMq {
 }
 
 #[async_trait]
-impl Sink for RabbitMq {
+impl Sink for RabbitMqSink {
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, SinkError> {
         let deadline = Instant::now() + self.patience;
         let (done, confirmed) = oneshot::channel();

@@ -8,6 +8,10 @@
     reason = "a failed assumption is a failed test"
 )]
 
+/// The admin listener and the commands that ask it.
+mod admin;
+/// The webhook listener over raw sockets: limits, answers, HTTP/2, TLS, drain.
+mod ingress;
 /// Diagnostics of bad configs, word for word; the shipped example.
 mod config;
 /// The house rules: fences, sizes, heads, words, papers.
@@ -20,6 +24,8 @@ mod crash;
 mod pipeline;
 /// Reloads under load, swapped and broken components, hostile plugins beside good ones, drain.
 mod reload;
+/// Every kind of sink on the real thing: one compliance suite, and what is particular to each.
+mod sinks;
 /// What the tests share.
 mod support;
 /// Every preset against published and independently signed test values.

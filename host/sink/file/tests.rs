@@ -17,14 +17,14 @@ use super::super::testing::{config_of, delivery};
 use super::*;
 use crate::config::SinkKind;
 
-fn sink(path: &Path, rotate_bytes: u64, keep: usize) -> File {
+fn sink(path: &Path, rotate_bytes: u64, keep: usize) -> FileSink {
     let file = config::File {
         path: path.to_owned(),
         rotate_bytes,
         keep,
     };
     let config = config_of(SinkKind::File(file.clone()), Duration::from_secs(5));
-    File::new(&file, &config).unwrap()
+    FileSink::new(&config, &file).unwrap()
 }
 
 fn ids(path: &Path) -> Vec<String> {
@@ -66,8 +66,8 @@ async fn deliveries_at_once_become_one_line_each_and_the_folder_is_made() {
 async fn rotation_keeps_as_many_files_as_it_was_told() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.jsonl");
-    // Room for one line of about 350 bytes in each file.
-    let sink = sink(&path, 500, 2);
+    // Room for one line of about 250 bytes in each file.
+    let sink = sink(&path, 300, 2);
     for n in 1..=5 {
         sink.deliver(&delivery(&format!("m-{n}"), b"{}"))
             .await

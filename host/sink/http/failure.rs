@@ -56,21 +56,28 @@ fn closed_before_answer(error: &ClientError) -> bool {
     by_hyper || by_system
 }
 
-/// The first error of type `E` among an error and its sources.
+/// The first error of type `E` among an error and its causes.
 fn find<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {
-    std::iter::successors(Some(error), |&error| error.source()).find_map(|error| {
-        error.downcast_ref::<E>().or_else(|| {
-            // rustls errors travel inside of io errors, whose `source` skips the error itself.
-            let inner = error.downcast_ref::<std::io::Error>()?.get_ref()?;
-            inner.downcast_ref::<E>()
-        })
-    })
+    causes(error).find_map(|error| error.downcast_ref::<E>())
 }
 
 /// The error that started it, which names the cause best.
 fn innermost(error: &(dyn StdError + 'static)) -> String {
-    std::iter::successors(Some(error), |&error| error.source())
+    causes(error)
         .last()
         .map(ToString::to_string)
         .unwrap_or_default()
+}
+
+/// An error and its causes, outermost first.
+fn causes<'e>(
+    error: &'e (dyn StdError + 'static),
+) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| {
+        // What an io error wraps is not its `source`: that is the source of what it wraps.
+        match error.downcast_ref::<std::io::Error>() {
+            Some(io) => io.get_ref().map(|inner| inner as &(dyn StdError + 'static)),
+            None => error.source(),
+        }
+    })
 }

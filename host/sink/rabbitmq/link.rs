@@ -203,7 +203,7 @@ impl Keeper {
             };
             tracing::info!(code = %error.code, "RabbitMQ connection is down; trying again: {error}");
             self.state.send_replace(State::Down(Some(error)));
-            sleep(backoff.mul_f64(0.5 + 0.5 * rand::random::<f64>())).await;
+            sleep(backoff.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
             backoff = (backoff * 2).min(BACKOFF_MAX);
         }
     }

@@ -23,13 +23,41 @@ async fn what_is_no_plugin_is_refused_with_its_reason_and_a_hint() {
     };
     let text = |name: &str, text: &str| file(name, &wat::parse_str(text).unwrap());
     let table = [
-        (folder.path().join("absent.wasm"), "cannot be read", "build the plugin first"),
-        (file("empty", b""), "is something else, not a WebAssembly component", "`.wasm` file"),
-        (file("text", b"(component)"), "is WebAssembly text", "wasm-tools parse"),
-        (text("module", "(module)"), "is a core WebAssembly module", "wasm32-wasip2"),
-        (file("cut", b"\0asm\x0d\0\x01\0\xff"), "does not compile", ""),
-        (file("huge", &vec![0; (32 << 20) + 1]), "has more than 32 MiB", ""),
-        (text("bare", "(component)"), "it exports nothing", "hookswitch:plugin/transformer"),
+        (
+            folder.path().join("absent.wasm"),
+            "cannot be read",
+            "build the plugin first",
+        ),
+        (
+            file("empty", b""),
+            "is something else, not a WebAssembly component",
+            "`.wasm` file",
+        ),
+        (
+            file("text", b"(component)"),
+            "is WebAssembly text",
+            "wasm-tools parse",
+        ),
+        (
+            text("module", "(module)"),
+            "is a core WebAssembly module",
+            "wasm32-wasip2",
+        ),
+        (
+            file("cut", b"\0asm\x0d\0\x01\0\xff"),
+            "does not compile",
+            "",
+        ),
+        (
+            file("huge", &vec![0; (32 << 20) + 1]),
+            "has more than 32 MiB",
+            "",
+        ),
+        (
+            text("bare", "(component)"),
+            "it exports nothing",
+            "hookswitch:plugin/transformer",
+        ),
         (
             text(
                 "verifier",
@@ -121,7 +149,10 @@ async fn a_plugin_may_refuse_its_config_in_its_own_words() {
             "the plugin refuses its config: no schema here",
         ),
         (r#"{"panic":true}"#, "the plugin failed while it was loaded"),
-        (r#"{"spin":true}"#, "took more than 5000 ms (plugin_timeout)"),
+        (
+            r#"{"spin":true}"#,
+            "ran for more than 5000 ms (plugin_timeout)",
+        ),
     ];
     for (config, words) in table {
         let error = with(config).await.unwrap_err().to_string();
@@ -134,7 +165,12 @@ async fn a_plugin_may_refuse_its_config_in_its_own_words() {
 fn entries(cache: &Path) -> usize {
     let names = fs::read_dir(cache).unwrap().flatten();
     names
-        .filter(|entry| entry.path().extension().is_some_and(|ending| ending == "cwasm"))
+        .filter(|entry| {
+            entry
+                .path()
+                .extension()
+                .is_some_and(|ending| ending == "cwasm")
+        })
         .count()
 }
 
@@ -148,7 +184,10 @@ async fn a_component_is_compiled_once_and_a_damaged_copy_again() {
     // No compiler, no plugin; with it, one entry, which then does without it.
     let without = Engine::with_compiler(&cache, "/nonexistent/compiler").unwrap();
     let error = load(&without, spec.clone()).await.unwrap_err().to_string();
-    assert!(error.contains("start the compiler `/nonexistent/compiler`"), "{error}");
+    assert!(
+        error.contains("start the compiler `/nonexistent/compiler`"),
+        "{error}"
+    );
     let with = Engine::with_compiler(&cache, PROGRAM).unwrap();
     load(&with, spec.clone()).await.unwrap();
     assert_eq!(entries(&cache), 1);
