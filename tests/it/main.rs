@@ -14,6 +14,8 @@ mod admin;
 mod ingress;
 /// Diagnostics of bad configs, word for word; the shipped example.
 mod config;
+/// The plugin host with obedient and hostile guests; loading, compiling, the cache.
+mod plugins;
 /// The house rules: fences, sizes, heads, words, papers.
 mod tidy;
 /// The journal on real files: killed processes, torn logs, two at once.
