@@ -104,8 +104,8 @@ impl<'t> Table<'t> {
                 Some(Presence::Required)
             )
         {
-            let key = self.known(name);
-            let example = key.map(|key| key.kind.describe()).unwrap_or_default();
+            let about = self.known(name).map_or("", |key| key.about);
+            let about = about.split(". ").next().unwrap_or_default();
             self.problems.push(
                 Diagnostic::error(
                     "missing_key",
@@ -113,7 +113,7 @@ impl<'t> Table<'t> {
                 )
                 .at(self.span())
                 .label(format!("`{name}` is missing"))
-                .hint(format!("`{name}` takes: {}", example.replace('`', ""))),
+                .hint(format!("`{name}`: {}", about.trim_end_matches('.'))),
             );
         }
         found
@@ -272,7 +272,7 @@ impl<'t> Table<'t> {
         let Kind::Duration(min, max) = self.known(name)?.kind else {
             return None;
         };
-        self.measure(name, "a duration", "5m", (min, max), units::duration)
+        self.measure(name, ("a duration", "5m", "s"), (min, max), units::duration)
     }
 
     /// A size in bytes within its limits, or its default.
@@ -281,7 +281,7 @@ impl<'t> Table<'t> {
         let Kind::Size(min, max) = self.known(name)?.kind else {
             return None;
         };
-        self.measure(name, "a size", "10MiB", (min, max), units::size)
+        self.measure(name, ("a size", "10MiB", "B"), (min, max), units::size)
     }
 
     /// As [`Table::size`], as `usize`.
@@ -294,8 +294,7 @@ impl<'t> Table<'t> {
     fn measure<T: PartialOrd>(
         &self,
         name: &str,
-        what: &str,
-        example: &str,
+        (what, example, base): (&str, &str, &str),
         limits: (&str, &str),
         parse: fn(&str) -> Result<T, units::Malformed>,
     ) -> Option<T> {
@@ -305,10 +304,7 @@ impl<'t> Table<'t> {
         let wanted = format!("{what} with its unit, such as `\"{example}\"`");
         let Some(text) = value.get_ref().as_str() else {
             let hint = match value.get_ref() {
-                DeValue::Integer(number) => Some(format!(
-                    "write it as a string with a unit, such as `\"{number}{}\"`",
-                    example.trim_start_matches(|c: char| c.is_ascii_digit())
-                )),
+                DeValue::Integer(number) => Some(format!("write `{name} = \"{number}{base}\"`")),
                 _ => None,
             };
             self.wrong_type(name, value, &wanted, hint);
