@@ -233,3 +233,33 @@ async fn a_compiler_that_dies_is_an_error_and_leaves_no_file() {
         assert_eq!(fs::read_dir(&cache).unwrap().count(), 0, "{compiler}");
     }
 }
+
+fn inspect(path: &Path) -> (Option<i32>, serde_json::Value) {
+    let output = std::process::Command::new(PROGRAM)
+        .args(["plugin", "inspect", "--json"])
+        .arg(path)
+        .output()
+        .unwrap();
+    let report = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    (output.status.code(), report)
+}
+
+#[test]
+fn inspect_says_what_a_component_is_and_whether_it_loads() {
+    let (code, report) = inspect(&puppet_path());
+    assert_eq!(code, Some(0));
+    assert_eq!(report["world"], "transformer");
+    assert_eq!(report["contract"], "0.1.0");
+    assert_eq!(report["grants"], serde_json::json!(["state"]));
+    assert_eq!(report["refused_imports"], serde_json::json!([]));
+    assert_eq!(report["sha256"].as_str().unwrap().len(), 64);
+
+    let folder = tempfile::tempdir().unwrap();
+    let newer = hostile::write(folder.path(), "newer.wasm", "0.2.0");
+    let (code, report) = inspect(&newer);
+    assert_eq!(code, Some(1));
+    assert!(report["world"].as_str().unwrap().contains("version 0.2.0"));
+    let broken = folder.path().join("broken.wasm");
+    fs::write(&broken, b"\0asm\x0d\0\x01\0\xff").unwrap();
+    assert_eq!(inspect(&broken).0, Some(64));
+}
