@@ -1,7 +1,7 @@
 //! The plugin host with real guests: the obedient puppet (`tests/fixtures/guests/src`), and components
 //! that no compiler would write (`hostile.wat`). Each hostile guest must cost its own call and no other.
 
-mod guests;
+pub(crate) mod guests;
 mod hostile;
 mod loading;
 
