@@ -15,7 +15,7 @@ use crate::config::{self, Diagnostics};
 use crate::generation::{Current, Parts, prepare};
 use crate::ingress::tls;
 
-pub use watch::watch;
+pub use watch::{Fingerprint, fingerprint, watch};
 
 /// Reloads one config file.
 pub struct Reloader {
@@ -24,16 +24,20 @@ pub struct Reloader {
     current: Arc<Current>,
     tls: Option<Arc<tls::Identity>>,
     running: Mutex<()>,
+    /// The files as they were before the first generation read them.
+    first_seen: Fingerprint,
 }
 
 impl Reloader {
-    /// For the config that `current` was made of, and the listener's certificate if it has one.
+    /// For the config that `current` was made of, the listener's certificate if it has one, and the files as
+    /// they were before all that was read.
     #[must_use]
     pub fn new(
         file: PathBuf,
         parts: Parts,
         current: Arc<Current>,
         tls: Option<Arc<tls::Identity>>,
+        first_seen: Fingerprint,
     ) -> Self {
         Self {
             file,
@@ -41,6 +45,7 @@ impl Reloader {
             current,
             tls,
             running: Mutex::new(()),
+            first_seen,
         }
     }
 

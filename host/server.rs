@@ -98,7 +98,10 @@ impl Server {
     /// # Errors
     /// See [`StartError`]; nothing is left running then.
     pub async fn start(file: &Path) -> Result<Self, StartError> {
+        let mut first_seen = reload::fingerprint(&[file.to_owned()]);
         let (config, warnings) = config::load(file).map_err(StartError::Config)?;
+        let named: Vec<PathBuf> = config.watched_files().into_iter().skip(1).collect();
+        first_seen.extend(reload::fingerprint(&named));
         if !warnings.is_empty() {
             tracing::warn!("{}", warnings.render(false));
         }
@@ -137,6 +140,7 @@ impl Server {
             parts,
             current.clone(),
             tls.clone(),
+            first_seen,
         ));
         let control: Arc<dyn Control> = Arc::new(Controller {
             reloader: reloader.clone(),

@@ -1,3 +1,5 @@
+//! Tests of `progress`: tables in, verdicts out.
+
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::*;

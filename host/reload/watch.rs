@@ -21,7 +21,7 @@ use super::Reloader;
 const DEBOUNCE: Duration = Duration::from_millis(200);
 
 /// Inode, size and modification time of each file; `None` for one that is not there.
-type Fingerprint = Vec<(PathBuf, Option<(u64, u64, i64, i64)>)>;
+pub type Fingerprint = Vec<(PathBuf, Option<(u64, u64, i64, i64)>)>;
 
 /// Reloads whenever a file of the config changes, until `stop`. Without file events (too many watches, a
 /// file system that gives none) SIGHUP and `POST /reload` still work, and the log says so.
@@ -41,7 +41,7 @@ pub async fn watch(reloader: Arc<Reloader>, stop: CancellationToken) {
         }
     };
     let mut folders = BTreeSet::new();
-    let mut seen = fingerprint(&reloader.files());
+    let mut seen = reloader.first_seen.clone();
     loop {
         let wanted: BTreeSet<PathBuf> = reloader.files().iter().filter_map(|f| folder(f)).collect();
         for gone in folders.difference(&wanted) {
@@ -80,7 +80,10 @@ fn folder(file: &Path) -> Option<PathBuf> {
     std::fs::canonicalize(parent).ok()
 }
 
-fn fingerprint(files: &[PathBuf]) -> Fingerprint {
+/// What `files` are now. To be taken before they are read: a change in between is then noticed, at the price
+/// of a reload too many.
+#[must_use]
+pub fn fingerprint(files: &[PathBuf]) -> Fingerprint {
     files
         .iter()
         .map(|file| {

@@ -1,3 +1,5 @@
+//! Tests of `route`: tables in, verdicts out.
+
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use proptest::prelude::*;

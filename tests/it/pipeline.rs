@@ -53,7 +53,7 @@ url = "env:AMQP_URL"
 exchange = "{EXCHANGE}"
 routing_key = "{{type}}"
 timeout = "5s"
-pause = "500ms"
+pause = "1s"
 retry = {{ attempts = 1000, base = "100ms", max = "1s" }}
 
 [sinks.crm]

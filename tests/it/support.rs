@@ -1,17 +1,17 @@
 //! What the end-to-end tests share: a real host process, an HTTP sink that keeps a record, a sender.
 
-pub mod host;
-pub mod receiver;
-pub mod sender;
+pub(crate) mod host;
+pub(crate) mod receiver;
+pub(crate) mod sender;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Patience for things that take milliseconds on a good day, on a machine that has a bad one.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until `probe` gives something. Fails the test after `patience`, saying what it waited for.
-pub async fn eventually<T>(
+pub(crate) async fn eventually<T>(
     what: &str,
     patience: Duration,
     mut probe: impl AsyncFnMut() -> Option<T>,
@@ -27,7 +27,7 @@ pub async fn eventually<T>(
 }
 
 /// The component of one of our plugins, as `cargo xtask plugins` built it.
-pub fn plugin(name: &str) -> PathBuf {
+pub(crate) fn plugin(name: &str) -> PathBuf {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let path = root.join("plugins").join(format!("{name}.wasm"));
     assert!(path.is_file(), "{} is missing: run `cargo xtask plugins`", path.display());

@@ -23,7 +23,7 @@ const LINES_MAX: usize = 600;
 const FENCES: [(&str, &[&str]); 10] = [
     ("hyper", HTTP),
     ("hyper_util", HTTP),
-    ("hyper_rustls", &["sink/http"]),
+    ("hyper_rustls", &["sink/http", "cli/send"]),
     ("wasmtime", &["plugin"]),
     ("wasmtime_wasi", &["plugin"]),
     ("rdkafka", &["sink/kafka"]),

@@ -1,3 +1,5 @@
+//! Tests of `chain`: tables in, verdicts out.
+
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Tests of `plan`: tables in, verdicts out.
+
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use super::*;

@@ -12,20 +12,20 @@ use super::PATIENCE;
 use super::sender::Client;
 
 /// A running `hookswitch run`, killed on drop.
-pub struct Host {
+pub(crate) struct Host {
     child: Child,
     dir: PathBuf,
     env: HashMap<String, String>,
     /// Where webhooks go.
-    pub listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// Where the admin API is.
-    pub admin: SocketAddr,
+    pub(crate) admin: SocketAddr,
     log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Host {
     /// Starts in `dir` with this config, below a `[server]` table with free ports, and waits until ready.
-    pub fn start(dir: &Path, config: &str, env: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(dir: &Path, config: &str, env: &[(&str, &str)]) -> Self {
         let (listen, admin) = (free_address(), free_address());
         let head = format!("[server]\nlisten = \"{listen}\"\nadmin = \"{admin}\"\n\n");
         std::fs::write(dir.join("routes.toml"), head + config).unwrap();
@@ -46,12 +46,12 @@ impl Host {
     }
 
     /// The URL of a path on the webhook listener.
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.listen)
     }
 
     /// Replaces the config below `[server]` by a rename, as an editor does.
-    pub fn rewrite(&self, config: &str) {
+    pub(crate) fn rewrite(&self, config: &str) {
         let head = format!(
             "[server]\nlisten = \"{}\"\nadmin = \"{}\"\n\n",
             self.listen, self.admin
@@ -62,50 +62,43 @@ impl Host {
     }
 
     /// SIGKILL.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// Starts again after [`Host::kill`] or [`Host::stop`], on the same ports and data.
-    pub fn start_again(&mut self) {
+    pub(crate) fn start_again(&mut self) {
         self.child = spawn(&self.dir, &self.env, &self.log);
     }
 
     /// SIGTERM, and the exit status.
-    pub fn stop(&mut self) -> ExitStatus {
+    pub(crate) fn stop(&mut self) -> ExitStatus {
         self.signal("TERM");
         self.child.wait().unwrap()
     }
 
     /// Sends a signal by its name.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status();
         assert!(sent.unwrap().success());
     }
 
-    /// Resident memory in KiB.
-    pub fn resident_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
-    }
-
     /// JSON from the admin API.
-    pub async fn admin_json(&self, client: &Client, path: &str) -> serde_json::Value {
+    pub(crate) async fn admin_json(&self, client: &Client, path: &str) -> serde_json::Value {
         let answer = client.get(&format!("http://{}{path}", self.admin)).await.unwrap();
         serde_json::from_slice(&answer.body).unwrap()
     }
 
     /// The events that the admin API lists, newest first.
-    pub async fn events(&self, client: &Client, query: &str) -> Vec<serde_json::Value> {
+    pub(crate) async fn events(&self, client: &Client, query: &str) -> Vec<serde_json::Value> {
         let page = self.admin_json(client, &format!("/events?limit=1000{query}")).await;
         page["events"].as_array().unwrap().clone()
     }
 
     /// A metric's value, all labels added up; 0 if it is not there.
-    pub async fn metric(&self, client: &Client, name: &str) -> f64 {
+    pub(crate) async fn metric(&self, client: &Client, name: &str) -> f64 {
         let answer = client.get(&format!("http://{}/metrics", self.admin)).await.unwrap();
         let text = String::from_utf8(answer.body.to_vec()).unwrap();
         text.lines()
@@ -118,7 +111,7 @@ impl Host {
     }
 
     /// What it logged so far.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().join("\n")
     }
 }
@@ -149,7 +142,7 @@ fn spawn(dir: &Path, env: &HashMap<String, String>, log: &Arc<Mutex<Vec<String>>
         .unwrap();
     let lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let (ready, is_ready) = mpsc::channel();
-    let log = log.clone();
+    let (log, output) = (log.clone(), log);
     std::thread::spawn(move || {
         for line in lines.map_while(Result::ok) {
             if line.contains("ready") && line.contains("generation") {
@@ -160,7 +153,7 @@ fn spawn(dir: &Path, env: &HashMap<String, String>, log: &Arc<Mutex<Vec<String>>
     });
     if is_ready.recv_timeout(PATIENCE).is_err() {
         child.kill().ok();
-        panic!("the host did not become ready");
+        panic!("the host did not become ready:\n{}", output.lock().unwrap().join("\n"));
     }
     child
 }

@@ -14,14 +14,14 @@ use tokio::task::JoinHandle;
 
 /// One request as it came.
 #[derive(Clone, Debug)]
-pub struct Received {
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Received {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Received {
     /// A header's text; fails the test if it is not there.
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
             .unwrap_or_else(|| panic!("no header {name} in {:?}", self.headers))
@@ -33,8 +33,8 @@ impl Received {
 type Answer = dyn Fn(&Received) -> u16 + Send + Sync;
 
 /// A running receiver; its record outlives a stop.
-pub struct Receiver {
-    pub address: SocketAddr,
+pub(crate) struct Receiver {
+    pub(crate) address: SocketAddr,
     received: Arc<Mutex<Vec<Received>>>,
     answer: Arc<Mutex<Arc<Answer>>>,
     task: JoinHandle<()>,
@@ -42,7 +42,7 @@ pub struct Receiver {
 
 impl Receiver {
     /// Starts on a free port and answers 200.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let received = Arc::new(Mutex::new(Vec::new()));
@@ -57,34 +57,34 @@ impl Receiver {
     }
 
     /// Its URL.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/hooks", self.address)
     }
 
     /// Answers as `answer` says from now on; what is refused is not recorded.
-    pub fn answer(&self, answer: impl Fn(&Received) -> u16 + Send + Sync + 'static) {
+    pub(crate) fn answer(&self, answer: impl Fn(&Received) -> u16 + Send + Sync + 'static) {
         *self.answer.lock().unwrap() = Arc::new(answer);
     }
 
     /// All that was answered with 2xx so far.
-    pub fn received(&self) -> Vec<Received> {
+    pub(crate) fn received(&self) -> Vec<Received> {
         self.received.lock().unwrap().clone()
     }
 
     /// The `webhook-id` of all that was answered with 2xx so far.
-    pub fn ids(&self) -> Vec<String> {
+    pub(crate) fn ids(&self) -> Vec<String> {
         let received = self.received.lock().unwrap();
         received.iter().map(|r| r.header("webhook-id").to_owned()).collect()
     }
 
     /// Closes the port and every connection.
-    pub async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         self.task.abort();
         (&mut self.task).await.ok();
     }
 
     /// Opens the same port again.
-    pub async fn start_again(&mut self) {
+    pub(crate) async fn start_again(&mut self) {
         let listener = super::eventually("binding the receiver's port", super::PATIENCE, async || {
             let socket = tokio::net::TcpSocket::new_v4().ok()?;
             socket.set_reuseaddr(true).ok()?;

@@ -13,35 +13,35 @@ use sha2::Sha256;
 
 /// What came back.
 #[derive(Clone, Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Bytes,
 }
 
 impl Answer {
     /// The body as JSON.
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 }
 
 /// A pooled HTTP client.
 #[derive(Clone)]
-pub struct Client(legacy::Client<HttpConnector, Full<Bytes>>);
+pub(crate) struct Client(legacy::Client<HttpConnector, Full<Bytes>>);
 
 impl Client {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(legacy::Client::builder(TokioExecutor::new()).build_http())
     }
 
     /// GET; an error is a connection that failed.
-    pub async fn get(&self, url: &str) -> Result<Answer, String> {
+    pub(crate) async fn get(&self, url: &str) -> Result<Answer, String> {
         let request = Request::get(url).body(Full::default()).unwrap();
         self.send(request).await
     }
 
     /// Sends any request; an error is a connection that failed.
-    pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, String> {
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, String> {
         let response = self.0.request(request).await.map_err(|e| e.to_string())?;
         let status = response.status();
         let body = response.into_body().collect().await.map_err(|e| e.to_string())?;
@@ -52,7 +52,7 @@ impl Client {
     }
 
     /// POSTs a Didit event signed with `secret`.
-    pub async fn didit(&self, url: &str, secret: &str, body: &str) -> Result<Answer, String> {
+    pub(crate) async fn didit(&self, url: &str, secret: &str, body: &str) -> Result<Answer, String> {
         let request = Request::post(url)
             .header("content-type", "application/json")
             .header("x-timestamp", unix_s().to_string())
@@ -64,7 +64,7 @@ impl Client {
 }
 
 /// A session of `subject` that was approved, with its own event id.
-pub fn didit_approved(event_id: &str, subject: &str) -> String {
+pub(crate) fn didit_approved(event_id: &str, subject: &str) -> String {
     serde_json::json!({
         "event_id": event_id,
         "webhook_type": "status.updated",
@@ -82,13 +82,13 @@ pub fn didit_approved(event_id: &str, subject: &str) -> String {
 }
 
 /// HMAC-SHA256 in lower-case hex.
-pub fn hmac_hex(secret: &str, message: &[u8]) -> String {
+pub(crate) fn hmac_hex(secret: &str, message: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(message);
     hex::encode(mac.finalize().into_bytes())
 }
 
 /// Seconds since the Unix epoch.
-pub fn unix_s() -> u64 {
+pub(crate) fn unix_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
