@@ -167,7 +167,11 @@ async fn a_changed_component_is_swapped_in_and_a_broken_one_is_not() {
     let body = didit_approved("e-2", "user-1");
     client.didit(&host.url("/hooks/didit"), SECRET, &body).await.unwrap();
     eventually("the delivery", PATIENCE, async || (crm.ids().len() == 2).then_some(())).await;
-    let events = host.events(&client, "").await;
+    let events = eventually("both events' records", PATIENCE, async || {
+        let events = host.events(&client, "").await;
+        events.iter().all(|event| event["finished"] == true).then_some(events)
+    })
+    .await;
     let labels: HashSet<&str> = events
         .iter()
         .map(|event| event["deliveries"][0]["plugins"].as_str().unwrap())
