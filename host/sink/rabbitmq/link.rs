@@ -34,11 +34,13 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Jobs between the deliveries and the pipeline; more wait in their deliveries.
 const QUEUE: usize = 64;
 
-/// Where to connect to. Not printable: the URI holds the password.
+/// Where to connect to, and how. Not printable: the URI holds the password.
 #[derive(Clone)]
 pub(super) struct Place {
     pub(super) uri: AMQPUri,
     pub(super) exchange: ShortString,
+    /// How long the broker may confirm nothing before the connection is given up.
+    pub(super) stall: Duration,
 }
 
 /// The state of the connection.
@@ -239,7 +241,12 @@ impl Keeper {
     async fn serve(&self, connection: Connection, channel: Channel, stop: &CancellationToken) {
         let (jobs, queue) = mpsc::channel(QUEUE);
         self.state.send_replace(State::Up(jobs));
-        let pipeline = Pipeline::new(channel, self.place.exchange.clone(), self.blocked.clone());
+        let pipeline = Pipeline::new(
+            channel,
+            self.place.exchange.clone(),
+            self.blocked.clone(),
+            self.place.stall,
+        );
         pipeline
             .run(connection.events_listener(), queue, stop)
             .await;
