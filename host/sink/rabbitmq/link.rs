@@ -239,6 +239,10 @@ impl Keeper {
 
     /// Publishes until the connection or channel ends.
     async fn serve(&self, connection: Connection, channel: Channel, stop: &CancellationToken) {
+        let events = connection.events_listener();
+        // It may have been blocked before anybody listened.
+        let blocked = connection.status().blocked();
+        self.blocked.store(blocked, Ordering::Relaxed);
         let (jobs, queue) = mpsc::channel(QUEUE);
         self.state.send_replace(State::Up(jobs));
         let pipeline = Pipeline::new(
@@ -247,9 +251,7 @@ impl Keeper {
             self.blocked.clone(),
             self.place.stall,
         );
-        pipeline
-            .run(connection.events_listener(), queue, stop)
-            .await;
+        pipeline.run(events, queue, stop).await;
         self.blocked.store(false, Ordering::Relaxed);
         // The connection may be gone already; then there is nobody to say goodbye to.
         let _ = timeout(CLOSE_TIMEOUT, connection.close(200, "bye".into())).await;
