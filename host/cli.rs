@@ -13,7 +13,6 @@ pub mod verify;
 use std::io;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
@@ -124,13 +123,13 @@ pub fn parse() -> Result<Cli, ExitCode> {
     })
 }
 
-/// Sends log lines to standard error, at the level of [`LOG_VARIABLE`], else `info`.
+/// Sends log lines to standard error, at the level of [`LOG_VARIABLE`], else `info`. What is wrong in the
+/// variable is named there and left out.
 pub fn start_log(format: LogFormat) -> anyhow::Result<()> {
     let filter = EnvFilter::builder()
         .with_default_directive(tracing::Level::INFO.into())
         .with_env_var(LOG_VARIABLE)
-        .from_env()
-        .with_context(|| format!("{LOG_VARIABLE} is not a log level or filter"))?;
+        .from_env_lossy();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

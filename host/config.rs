@@ -35,6 +35,8 @@ pub use resolve::{load, load_with};
 pub struct Config {
     /// The file it was read from.
     pub file: PathBuf,
+    /// The files that its secrets were read from.
+    pub secret_files: Vec<PathBuf>,
     /// Listeners and their limits.
     pub server: Server,
     /// The journal.
@@ -73,6 +75,20 @@ impl Config {
             lines.push("`[storage]` changes".to_owned());
         }
         lines
+    }
+
+    /// The files whose change is a reason to read the config again: itself, components, certificates and
+    /// secrets.
+    #[must_use]
+    pub fn watched_files(&self) -> Vec<PathBuf> {
+        let mut files = vec![self.file.clone()];
+        files.extend(self.plugins.iter().map(|plugin| plugin.spec.component.clone()));
+        files.extend(self.secret_files.iter().cloned());
+        if let Some(tls) = &self.server.tls {
+            files.extend([tls.cert.clone(), tls.key.clone()]);
+            files.extend(tls.client_ca.clone());
+        }
+        files
     }
 }
 

@@ -18,6 +18,7 @@ pub mod connection;
 pub mod gate;
 pub mod headers;
 pub mod listener;
+mod log_budget;
 pub mod pace;
 pub mod request;
 pub mod socket;

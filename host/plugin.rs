@@ -5,9 +5,10 @@
 //! does, a trap included, touches another call. The only module that knows wasmtime.
 
 mod bindings;
-mod cache;
+pub mod cache;
 mod call;
 pub mod compile;
+mod deadline;
 pub mod engine;
 mod host;
 pub mod inspect;
@@ -49,7 +50,9 @@ pub struct PluginSpec {
 /// Bounds of one call. Each has a default, and a ceiling that config cannot pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Wall time of a call, instantiation included. Default 50 ms, at most 30 s.
+    /// Time that the guest of a call may run, instantiation included. Default 50 ms, at most 30 s. Waiting
+    /// (for its turn on a busy machine, for the state, for a timer) is not counted, but the call as a
+    /// whole is ended after ten times this.
     pub time: Duration,
     /// Linear memory of an instance in bytes. Default 32 MiB, at most 128 MiB.
     pub memory_bytes: usize,

@@ -56,7 +56,7 @@ impl Reloader {
         self.parts.metrics.reloaded(report.ok, report.generation);
         if !report.ok {
             tracing::error!(generation = report.generation, "reload refused, the running generation stays:\n{}", report.diagnostics);
-        } else if !report.changes.is_empty() {
+        } else {
             tracing::info!(generation = report.generation, changes = %report.changes.join("; "), "reloaded");
         }
         report
@@ -85,14 +85,6 @@ impl Reloader {
             identity.reload(&files).map_err(|error| format!("error[tls]: {error}\n"))?;
         }
         let changes = prepared.changes.clone();
-        if changes.is_empty() {
-            return Ok(ReloadReport {
-                ok: true,
-                generation: running.number,
-                changes,
-                diagnostics,
-            });
-        }
         let number = running.number + 1;
         let next = prepared.start(number, &self.parts, Some(&running));
         self.current.swap(next);
@@ -106,10 +98,7 @@ impl Reloader {
 
     /// The files whose change is a reason to reload.
     fn files(&self) -> Vec<PathBuf> {
-        let running = self.current.load();
-        let mut files = running.config.watched_files();
-        files.push(self.file.clone());
-        files
+        self.current.load().config.watched_files()
     }
 }
 

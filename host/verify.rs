@@ -13,6 +13,7 @@ mod clock;
 mod credential;
 pub mod extract;
 mod headers;
+mod key;
 mod mac;
 pub mod part;
 mod pointer;

@@ -5,14 +5,17 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use std::os::unix::fs::OpenOptionsExt;
+use serde_json::json;
 
-use crate::plugin::compile;
+use crate::plugin::cache::sha256;
+use crate::plugin::inspect::{Shape, World};
 use crate::plugin::limits::COMPONENT_BYTES_MAX;
+use crate::plugin::{Grants, compile};
 
 /// Exit code for bad input.
 const USAGE: u8 = 64;
@@ -34,6 +37,16 @@ enum Command {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Show what a component is: contract, grants it needs, imports, size
+    ///
+    /// Exit code 0 if it can be loaded as a plugin, 1 if not.
+    Inspect {
+        /// The component
+        component: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Runs the command.
@@ -43,6 +56,7 @@ enum Command {
 pub async fn execute(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Compile { component, out } => compile(&component, &out),
+        Command::Inspect { component, json } => inspect(&component, json),
     }
 }
 
@@ -59,6 +73,59 @@ fn compile(component: &Path, out: &Path) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::from(USAGE))
         }
     }
+}
+
+fn inspect(component: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    compile::limit_this_process().context("limit the compiler's own resources")?;
+    let wasm = read(component)?;
+    let shape = match Shape::read(&wasm) {
+        Ok(shape) => shape,
+        Err(problem) => {
+            writeln!(io::stderr(), "error: `{}`: {problem}", component.display())?;
+            return Ok(ExitCode::from(USAGE));
+        }
+    };
+    let world = shape.world();
+    let refused = shape.refused_imports();
+    let loads = world.is_ok() && refused.is_empty();
+    let (world, contract) = match &world {
+        Ok(World::Transformer(version)) => ("transformer".to_owned(), Some(version.as_str())),
+        Err(mismatch) => (format!("none: {mismatch}"), None),
+    };
+    let grants = shape.missing_grants(&Grants::default());
+    let sha = hex::encode(sha256(&wasm));
+    let mut out = io::stdout().lock();
+    if json {
+        let report = json!({
+            "component": component.display().to_string(),
+            "sha256": sha,
+            "bytes": wasm.len(),
+            "loads": loads,
+            "world": world,
+            "contract": contract,
+            "grants": grants,
+            "refused_imports": refused,
+            "imports": shape.imports,
+            "exports": shape.exports,
+        });
+        writeln!(out, "{report:#}")?;
+    } else {
+        let or_none = |names: &[String]| match names {
+            [] => "none".to_owned(),
+            names => names.join("\n          "),
+        };
+        let needed: Vec<String> = grants.iter().map(|grant| (*grant).to_owned()).collect();
+        writeln!(out, "component {}", component.display())?;
+        writeln!(out, "sha256    {sha}")?;
+        writeln!(out, "size      {} bytes", wasm.len())?;
+        writeln!(out, "world     {world}")?;
+        writeln!(out, "contract  {}", contract.unwrap_or("none"))?;
+        writeln!(out, "grants    {}", or_none(&needed))?;
+        writeln!(out, "refused   {}", or_none(&refused))?;
+        writeln!(out, "imports   {}", or_none(&shape.imports))?;
+        writeln!(out, "exports   {}", or_none(&shape.exports))?;
+    }
+    Ok(ExitCode::from(u8::from(!loads)))
 }
 
 /// The component's bytes, 32 MiB at most.

@@ -43,7 +43,9 @@ pub(super) fn mask(source: &str) -> String {
             masked.push_str(line.get(at..value.start).unwrap_or_default());
             let text = line.get(value.clone()).unwrap_or_default();
             let key = line.get(..value.start).unwrap_or_default();
-            if hot.covers(key) && !is_reference(text) {
+            let after = line.get(value.end + 1..).unwrap_or_default().trim_start();
+            let is_key = after.starts_with(['=', '.']);
+            if hot.covers(key) && !is_key && !is_reference(text) {
                 masked.extend(std::iter::repeat_n('*', text.len()));
             } else {
                 push_without_userinfo(&mut masked, text);
@@ -220,6 +222,10 @@ mod tests {
             (
                 "[sinks.crm.headers]\nx = \"abc\"\n[sinks.b]\nx = \"abc\"",
                 "[sinks.crm.headers]\nx = \"***\"\n[sinks.b]\nx = \"abc\"",
+            ),
+            (
+                "headers = { \"x-a\" = \"b\" }",
+                "headers = { \"x-a\" = \"*\" }",
             ),
             (
                 "options = { a = \"b\" }\ntopic = \"t\"",

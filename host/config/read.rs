@@ -5,7 +5,9 @@
 //! since a config with an error is not used. Types, defaults and limits come from [`super::keys`]. This
 //! module knows no section.
 
-use std::cell::RefCell;
+mod nested;
+mod problems;
+
 use std::ops::Range;
 use std::time::Duration;
 
@@ -16,49 +18,7 @@ use super::diagnostic::{Diagnostic, nearest};
 use super::keys::{Key, Kind, Presence, Section};
 use super::units;
 
-/// Where problems are collected while the file is read.
-#[derive(Debug)]
-pub struct Problems<'s> {
-    source: &'s str,
-    list: RefCell<Vec<Diagnostic>>,
-}
-
-impl<'s> Problems<'s> {
-    /// None yet, for this text of a file.
-    #[must_use]
-    pub fn new(source: &'s str) -> Self {
-        Self {
-            source,
-            list: RefCell::new(Vec::new()),
-        }
-    }
-
-    /// Records one.
-    pub fn push(&self, diagnostic: Diagnostic) {
-        self.list.borrow_mut().push(diagnostic);
-    }
-
-    /// All of them.
-    #[must_use]
-    pub fn into_list(self) -> Vec<Diagnostic> {
-        self.list.into_inner()
-    }
-
-    /// The place of some bytes of a string value's content: exact where the file writes the string without
-    /// escapes, else the whole value.
-    #[must_use]
-    pub fn inside(&self, value: &Range<usize>, content: &str, part: Range<usize>) -> Range<usize> {
-        let raw = self.source.get(value.clone()).unwrap_or_default();
-        match raw.find(content) {
-            Some(at) if !content.is_empty() => {
-                let begin = value.start + at;
-                let end = value.end;
-                (begin + part.start).min(end)..(begin + part.end).min(end)
-            }
-            _ => value.clone(),
-        }
-    }
-}
+pub use problems::Problems;
 
 /// A string with its place.
 #[derive(Clone, Debug)]
@@ -144,8 +104,8 @@ impl<'t> Table<'t> {
                 Some(Presence::Required)
             )
         {
-            let key = self.known(name);
-            let example = key.map(|key| key.kind.describe()).unwrap_or_default();
+            let about = self.known(name).map_or("", |key| key.about);
+            let about = about.split(". ").next().unwrap_or_default();
             self.problems.push(
                 Diagnostic::error(
                     "missing_key",
@@ -153,7 +113,7 @@ impl<'t> Table<'t> {
                 )
                 .at(self.span())
                 .label(format!("`{name}` is missing"))
-                .hint(format!("`{name}` takes: {}", example.replace('`', ""))),
+                .hint(format!("`{name}`: {}", about.trim_end_matches('.'))),
             );
         }
         found
@@ -312,7 +272,7 @@ impl<'t> Table<'t> {
         let Kind::Duration(min, max) = self.known(name)?.kind else {
             return None;
         };
-        self.measure(name, "a duration", "5m", (min, max), units::duration)
+        self.measure(name, ("a duration", "5m", "s"), (min, max), units::duration)
     }
 
     /// A size in bytes within its limits, or its default.
@@ -321,7 +281,7 @@ impl<'t> Table<'t> {
         let Kind::Size(min, max) = self.known(name)?.kind else {
             return None;
         };
-        self.measure(name, "a size", "10MiB", (min, max), units::size)
+        self.measure(name, ("a size", "10MiB", "B"), (min, max), units::size)
     }
 
     /// As [`Table::size`], as `usize`.
@@ -334,8 +294,7 @@ impl<'t> Table<'t> {
     fn measure<T: PartialOrd>(
         &self,
         name: &str,
-        what: &str,
-        example: &str,
+        (what, example, base): (&str, &str, &str),
         limits: (&str, &str),
         parse: fn(&str) -> Result<T, units::Malformed>,
     ) -> Option<T> {
@@ -345,10 +304,7 @@ impl<'t> Table<'t> {
         let wanted = format!("{what} with its unit, such as `\"{example}\"`");
         let Some(text) = value.get_ref().as_str() else {
             let hint = match value.get_ref() {
-                DeValue::Integer(number) => Some(format!(
-                    "write it as a string with a unit, such as `\"{number}{}\"`",
-                    example.trim_start_matches(|c: char| c.is_ascii_digit())
-                )),
+                DeValue::Integer(number) => Some(format!("write `{name} = \"{number}{base}\"`")),
                 _ => None,
             };
             self.wrong_type(name, value, &wanted, hint);
@@ -385,174 +341,6 @@ impl<'t> Table<'t> {
                 .at(span.clone())
                 .hint(format!("`{name}` may be from {min} to {max}")),
         );
-    }
-
-    /// A list of strings; empty where there is none.
-    #[must_use]
-    pub fn texts(&self, name: &str) -> Vec<Text> {
-        let Some(value) = self.value(name) else {
-            return Vec::new();
-        };
-        let Some(array) = value.get_ref().as_array() else {
-            let hint = value
-                .get_ref()
-                .as_str()
-                .map(|text| format!("write `{name} = [\"{text}\"]`"));
-            self.wrong_type(name, value, "a list of strings", hint);
-            return Vec::new();
-        };
-        let mut texts: Vec<Text> = Vec::new();
-        for entry in array.iter() {
-            let Some(text) = entry.get_ref().as_str() else {
-                self.wrong_type(name, entry, "a list of strings", None);
-                continue;
-            };
-            texts.push(Text {
-                value: text.to_owned(),
-                span: entry.span(),
-            });
-        }
-        texts
-    }
-
-    /// A string or a list of strings.
-    #[must_use]
-    pub fn text_or_texts(&self, name: &str) -> Vec<Text> {
-        match self
-            .entries
-            .get(name)
-            .map(|value| (value.get_ref().as_str(), value.span()))
-        {
-            Some((Some(text), span)) => vec![Text {
-                value: text.to_owned(),
-                span,
-            }],
-            _ => self.texts(name),
-        }
-    }
-
-    /// The pairs of a table of strings.
-    #[must_use]
-    pub fn text_map(&self, name: &str) -> Vec<(Text, Text)> {
-        let Some(value) = self.value(name) else {
-            return Vec::new();
-        };
-        let Some(table) = value.get_ref().as_table() else {
-            self.wrong_type(name, value, "a table", None);
-            return Vec::new();
-        };
-        let mut pairs = Vec::new();
-        flatten(table, "", &mut pairs);
-        pairs
-            .into_iter()
-            .filter_map(|(key, value)| {
-                let text = value.get_ref().as_str();
-                if text.is_none() {
-                    let name = format!("{name}.{}", key.value);
-                    self.wrong_type(&name, value, "a string", None);
-                }
-                let text = Text {
-                    value: text?.to_owned(),
-                    span: value.span(),
-                };
-                Some((key, text))
-            })
-            .collect()
-    }
-
-    /// A table within this one.
-    #[must_use]
-    pub fn table(&self, name: &str, section: &'static Section) -> Option<Table<'t>> {
-        let (entries, span) = self.entries_of(name)?;
-        Some(Table::open(self.problems, section, entries, span))
-    }
-
-    /// The entries of a table within this one, whatever they are, and the place of its name.
-    #[must_use]
-    pub fn entries_of(&self, name: &str) -> Option<(&'t DeTable<'t>, Range<usize>)> {
-        let value = self.value(name)?;
-        let Some(entries) = value.get_ref().as_table() else {
-            self.wrong_type(name, value, "a table", None);
-            return None;
-        };
-        self.entries
-            .get_key_value(name)
-            .map(|(key, _)| (entries, key.span()))
-    }
-
-    /// The tables of the list `name`.
-    #[must_use]
-    pub fn table_list(&self, name: &str, section: &'static Section) -> Vec<Table<'t>> {
-        let Some(value) = self.value(name) else {
-            return Vec::new();
-        };
-        let hint = Some(format!("write `[[{name}]]`"));
-        let Some(array) = value.get_ref().as_array() else {
-            self.wrong_type(name, value, "a list of tables", hint);
-            return Vec::new();
-        };
-        let mut tables = Vec::new();
-        for entry in array.iter() {
-            match entry.get_ref().as_table() {
-                Some(entries) => {
-                    tables.push(Table::open(self.problems, section, entries, entry.span()))
-                }
-                None => self.wrong_type(name, entry, "a list of tables", hint.clone()),
-            }
-        }
-        tables
-    }
-
-    /// True if the value of `name` is a list.
-    #[must_use]
-    pub fn is_array(&self, name: &str) -> bool {
-        self.entries
-            .get(name)
-            .is_some_and(|value| value.get_ref().is_array())
-    }
-
-    /// The tables within the table `name`, by name.
-    #[must_use]
-    pub fn named_tables(&self, name: &str) -> Vec<(Text, &'t DeTable<'t>)> {
-        let Some((entries, _)) = self.entries_of(name) else {
-            return Vec::new();
-        };
-        let mut tables = Vec::new();
-        for (key, value) in entries.iter() {
-            let Some(table) = value.get_ref().as_table() else {
-                let name = format!("{name}.{}", key.get_ref());
-                self.wrong_type(&name, value, "a table", None);
-                continue;
-            };
-            let text = Text {
-                value: key.get_ref().to_string(),
-                span: key.span(),
-            };
-            tables.push((text, table));
-        }
-        tables
-    }
-}
-
-/// `a.b = "c"` in a table of strings is TOML for a nested table; such keys are put together again, since
-/// librdkafka's names have dots.
-fn flatten<'t>(
-    table: &'t DeTable<'t>,
-    prefix: &str,
-    pairs: &mut Vec<(Text, &'t Spanned<DeValue<'t>>)>,
-) {
-    for (key, value) in table.iter() {
-        let name = format!("{prefix}{}", key.get_ref());
-        match value.get_ref() {
-            DeValue::Table(nested) => flatten(nested, &format!("{name}."), pairs),
-            _ => pairs.push((
-                Text {
-                    value: name,
-                    span: key.span(),
-                },
-                value,
-            )),
-        }
     }
 }
 

@@ -11,6 +11,7 @@ mod server;
 mod sinks;
 mod sources;
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
@@ -66,6 +67,7 @@ pub fn load_with(
         vault: Vault {
             folder,
             variable: environment,
+            files: RefCell::default(),
         },
     };
     let config = reading.config(file, root.get_ref());
@@ -137,6 +139,7 @@ impl<'r> Reading<'r> {
         let routes = self.routes(&top, &sources, &plugins, &sinks);
         Some(Config {
             file: file.to_owned(),
+            secret_files: self.vault.files.take(),
             server: server?,
             storage: storage?,
             sources: values::<Source>(sources)?,

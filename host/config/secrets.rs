@@ -2,6 +2,7 @@
 //!
 //! A value is read here and goes nowhere but into a [`Secret`]; messages name the reference only.
 
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,8 @@ pub struct Vault<'v> {
     pub folder: PathBuf,
     /// Looks a variable up, so that tests need no environment.
     pub variable: &'v dyn Lookup,
+    /// The files that `file:` references led to, in the order met.
+    pub files: RefCell<Vec<PathBuf>>,
 }
 
 /// The environment, or a test's.
@@ -127,6 +130,7 @@ impl Vault<'_> {
 
     fn from_file(&self, path: &str) -> Result<String, Diagnostic> {
         let full = self.folder.join(path);
+        self.files.borrow_mut().push(full.clone());
         let unreadable = |why: &str| {
             Diagnostic::error(
                 "secret_missing",

@@ -128,7 +128,6 @@ pub struct Worker {
     journal: Arc<dyn Journal>,
     metrics: Arc<Metrics>,
     inbox: mpsc::Receiver<(Offer, Option<OwnedSemaphorePermit>)>,
-    places: Arc<Semaphore>,
     backlogged: Arc<AtomicBool>,
     drain: CancellationToken,
     abort: CancellationToken,
@@ -162,7 +161,6 @@ impl Worker {
             journal,
             metrics,
             inbox,
-            places: places.clone(),
             backlogged: backlogged.clone(),
             drain: drain.clone(),
             abort: abort.clone(),
@@ -184,7 +182,8 @@ impl Worker {
         if let Some(before) = before {
             self.wait_for(before).await;
         }
-        if let Some(backlog) = self.backlog().await {
+        let found = backlog(&self.settings.name, self.journal.clone(), self.drain.clone()).await;
+        if let Some(backlog) = found {
             self.lane = Lane::new(self.settings.policy, backlog);
         }
         self.work().await;
@@ -203,22 +202,6 @@ impl Worker {
         }
         while let Some(settled) = self.settles.next().await {
             self.settled(settled);
-        }
-    }
-
-    /// What the journal holds for this sink; asks until it answers, or gives up at shutdown.
-    async fn backlog(&self) -> Option<Backlog> {
-        loop {
-            match self.journal.backlog(&self.settings.name).await {
-                Ok(backlog) => return Some(backlog),
-                Err(error) => {
-                    tracing::error!(sink = %self.settings.name, %error, "reading the sink's backlog failed");
-                    tokio::select! {
-                        () = self.drain.cancelled() => return None,
-                        () = tokio::time::sleep(READ_AGAIN) => {}
-                    }
-                }
-            }
         }
     }
 
@@ -425,6 +408,26 @@ impl Worker {
             stats.pending,
             stats.paused,
         );
+    }
+}
+
+/// What the journal holds for a sink; asks until it answers, or gives up at shutdown.
+async fn backlog(
+    sink: &str,
+    journal: Arc<dyn Journal>,
+    drain: CancellationToken,
+) -> Option<Backlog> {
+    loop {
+        match journal.backlog(sink).await {
+            Ok(backlog) => return Some(backlog),
+            Err(error) => {
+                tracing::error!(%sink, %error, "reading the sink's backlog failed");
+                tokio::select! {
+                    () = drain.cancelled() => return None,
+                    () = tokio::time::sleep(READ_AGAIN) => {}
+                }
+            }
+        }
     }
 }
 

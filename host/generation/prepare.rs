@@ -101,11 +101,12 @@ async fn load_plugins(
                 }
                 plugins.insert(name, Arc::new(plugin));
             }
-            Err(error) => problems.push(
-                Diagnostic::error(error.code(), format!("plugin `{name}` does not load: {error}"))
-                    .at(wanted.component_span.clone())
-                    .hint(error.hint()),
-            ),
+            Err(error) => {
+                let message = format!("plugin `{name}` does not load: {error}");
+                let problem =
+                    Diagnostic::error(error.code(), message).at(wanted.component_span.clone());
+                problems.push(problem.hint(error.hint()));
+            }
         }
     }
     plugins

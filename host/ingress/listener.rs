@@ -38,7 +38,7 @@ impl Listener {
 /// stream that was cut may still finish its append, unanswered, as a sender's own timeout would leave it.
 pub async fn serve(listener: Listener, deps: Arc<Deps>, shutdown: Shutdown) {
     let room = Arc::new(Semaphore::new(deps.limits.connections_max));
-    let door = Arc::new(Door::new(deps));
+    let door = Arc::new(Door::new(deps, shutdown.clone()));
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {

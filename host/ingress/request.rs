@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::FutureExt as _;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{Method, Request, StatusCode};
 use http_body::Body as _;
@@ -17,28 +17,34 @@ use sha2::{Digest as _, Sha256};
 use super::answer::{self, Answer, Refusal};
 use super::body::{self, BodyError, Patience};
 use super::gate::{Gate, Pass};
+use super::log_budget::LogBudget;
 use super::pace::Pace;
 use super::{Deps, headers};
 use crate::config::Source;
 use crate::event::{Event, EventId, Header};
-use crate::journal::{Appended, DedupeKey};
+use crate::journal::{AppendError, Appended, DedupeKey};
 use crate::metrics::NO_SOURCE;
+use crate::shutdown::Shutdown;
 use crate::verify::{self, Rejection};
 
 /// What all connections of a listener share.
 pub struct Door {
     /// The parts ingress works with.
     pub deps: Arc<Deps>,
+    shutdown: Shutdown,
     gate: Gate,
+    log: LogBudget,
 }
 
 impl Door {
     /// A door with nobody in it.
     #[must_use]
-    pub fn new(deps: Arc<Deps>) -> Self {
+    pub fn new(deps: Arc<Deps>, shutdown: Shutdown) -> Self {
         Self {
             deps,
+            shutdown,
             gate: Gate::default(),
+            log: LogBudget::default(),
         }
     }
 }
@@ -129,7 +135,14 @@ fn refuse(link: &Link, refused: &Refused) -> Answer {
         .rejection
         .as_ref()
         .map_or("", |rejection| &rejection.detail);
-    tracing::debug!(peer = %link.peer, source = name, status = row.status, code, detail, "refused");
+    let status = row.status;
+    // What needs an operator is logged, but a flood of it does not flood the log.
+    let needs_operator = matches!(row.status, 401 | 503) || refused.refusal == Refusal::Bug;
+    if needs_operator && let Some(skipped) = link.door.log.spend() {
+        tracing::warn!(peer = %link.peer, source = name, status, code, detail, skipped, "webhook refused");
+    } else {
+        tracing::debug!(peer = %link.peer, source = name, status, code, detail, "webhook refused");
+    }
     if refused.unread {
         link.pace.leave_unread();
     }
@@ -211,6 +224,9 @@ async fn accept(
             deps.metrics.duplicate(&source.name);
             Ok(answer::accepted(source.ok_status, None))
         }
+        Err(AppendError::Failed) if link.door.shutdown.is_draining() => {
+            Err(Refused::late(Refusal::Draining, &source))
+        }
         Err(error) => Err(Refused::late(error.into(), &source)),
     }
 }
@@ -225,10 +241,6 @@ fn admit(link: &Link, head: &Parts) -> Result<(Arc<Source>, Pass), Turned> {
         || headers::bytes_in(&head.headers) > deps.limits.header_bytes_max
     {
         return Err((Refusal::HeadersTooLarge, None));
-    }
-    // Two lengths are how requests are smuggled past a proxy (RFC 9112 section 11.2).
-    if head.headers.contains_key(TRANSFER_ENCODING) && head.headers.contains_key(CONTENT_LENGTH) {
-        return Err((Refusal::BadRequest, None));
     }
     let Some(source) = deps.sources.by_path(head.uri.path()) else {
         return Err((Refusal::NotFound, None));

@@ -1,11 +1,12 @@
 //! Series: metrics with one or two labels, found by text without an allocation.
 //!
-//! `prometheus_client::Family` needs an owned label set for each look-up. Here a copy-on-write map from
-//! text to handle stands before the family, so that only the first use of a name allocates. Bounded: at
-//! most [`SERIES_MAX`] label values each, the rest shares [`OTHER`].
+//! `prometheus_client::Family` needs an owned label set for each look-up. Here a map from text to handle
+//! stands before the family, so that only the first use of a name allocates. Bounded: at most
+//! [`SERIES_MAX`] label values (or pairs of them) of a metric, the rest shares [`OTHER`].
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -14,9 +15,9 @@ use prometheus_client::metrics::TypedMetric;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
-/// Label values of one label at most. A thousand sources with their codes fit; a sender cannot make more,
-/// as no label value comes from a request.
-pub const SERIES_MAX: usize = 10_000;
+/// Series of a metric at most. Ten thousand routes fit; a sender cannot make more, as no label value comes
+/// from a request.
+pub const SERIES_MAX: usize = 20_000;
 
 /// The label value that stands for those beyond [`SERIES_MAX`].
 pub const OTHER: &str = "other";
@@ -27,12 +28,76 @@ impl<M: EncodeMetric + TypedMetric + Clone + Send + Sync + fmt::Debug + 'static>
 
 type Labels = Vec<(&'static str, String)>;
 
+/// A map that is read without a lock. New names go into `all` first and are published in batches: a copy of
+/// `n` names is made after `n` slow look-ups, so that growing costs a constant time per name.
+struct Names<V> {
+    published: ArcSwap<HashMap<String, V>>,
+    growing: Mutex<Growing<V>>,
+}
+
+struct Growing<V> {
+    all: HashMap<String, V>,
+    slow_lookups: usize,
+}
+
+impl<V: Clone> Names<V> {
+    fn new() -> Self {
+        Self {
+            published: ArcSwap::from_pointee(HashMap::new()),
+            growing: Mutex::new(Growing {
+                all: HashMap::new(),
+                slow_lookups: 0,
+            }),
+        }
+    }
+
+    /// Calls `act` with the value of `name`, which `make` makes on first use.
+    fn with<R>(&self, name: &str, make: impl FnOnce() -> V, act: impl FnOnce(&V) -> R) -> R {
+        match self.published.load().get(name) {
+            Some(value) => act(value),
+            None => act(&self.slow(name, make)),
+        }
+    }
+
+    fn slow(&self, name: &str, make: impl FnOnce() -> V) -> V {
+        let mut growing = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
+        let value = match growing.all.get(name) {
+            Some(value) => value.clone(),
+            None => {
+                let value = make();
+                growing.all.insert(name.to_owned(), value.clone());
+                value
+            }
+        };
+        growing.slow_lookups += 1;
+        if growing.slow_lookups > self.published.load().len() {
+            growing.slow_lookups = 0;
+            self.published.store(Arc::new(growing.all.clone()));
+        }
+        value
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        let growing = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
+        growing.all.contains_key(name)
+    }
+
+    fn remove(&self, name: &str) -> bool {
+        let mut growing = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = growing.all.remove(name).is_some();
+        if known {
+            self.published.store(Arc::new(growing.all.clone()));
+        }
+        known
+    }
+}
+
 /// A metric with one label.
 pub struct Singles<M: Handle> {
     label: &'static str,
     family: Family<Labels, M, fn() -> M>,
-    handles: ArcSwap<HashMap<String, M>>,
-    growing: Mutex<()>,
+    size: AtomicUsize,
+    handles: Names<M>,
 }
 
 impl<M: Handle> Singles<M> {
@@ -49,47 +114,33 @@ impl<M: Handle> Singles<M> {
         Self {
             label,
             family,
-            handles: ArcSwap::default(),
-            growing: Mutex::new(()),
+            size: AtomicUsize::new(0),
+            handles: Names::new(),
         }
     }
 
     /// Calls `act` with the handle of `value`.
     pub fn with<R>(&self, value: &str, act: impl FnOnce(&M) -> R) -> R {
-        if let Some(handle) = self.handles.load().get(value) {
+        if let Some(handle) = self.handles.published.load().get(value) {
             return act(handle);
         }
-        act(&self.grow(value))
+        // Close to the bound concurrent first uses may pass it by as many as there are threads.
+        let has_room = self.size.load(Relaxed) < SERIES_MAX || self.handles.contains(value);
+        let value = if has_room { value } else { OTHER };
+        let make = || {
+            self.size.fetch_add(1, Relaxed);
+            let labels = vec![(self.label, value.to_owned())];
+            self.family.get_or_create_owned(&labels)
+        };
+        self.handles.with(value, make, act)
     }
 
     /// Forgets `value`.
     pub fn remove(&self, value: &str) {
-        let _growing = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut handles = HashMap::clone(&self.handles.load());
-        if handles.remove(value).is_some() {
-            self.handles.store(Arc::new(handles));
+        if self.handles.remove(value) {
+            self.size.fetch_sub(1, Relaxed);
             self.family.remove(&vec![(self.label, value.to_owned())]);
         }
-    }
-
-    fn grow(&self, value: &str) -> M {
-        let _growing = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = self.handles.load();
-        let value = if known.len() < SERIES_MAX {
-            value
-        } else {
-            OTHER
-        };
-        if let Some(handle) = known.get(value) {
-            return handle.clone();
-        }
-        let handle = self
-            .family
-            .get_or_create_owned(&vec![(self.label, value.to_owned())]);
-        let mut handles = HashMap::clone(&known);
-        handles.insert(value.to_owned(), handle.clone());
-        self.handles.store(Arc::new(handles));
-        handle
     }
 }
 
@@ -101,14 +152,12 @@ impl<M: Handle> fmt::Debug for Singles<M> {
     }
 }
 
-type PairHandles<M> = HashMap<String, HashMap<String, M>>;
-
 /// A metric with two labels.
 pub struct Pairs<M: Handle> {
     labels: [&'static str; 2],
     family: Family<Labels, M, fn() -> M>,
-    handles: ArcSwap<PairHandles<M>>,
-    growing: Mutex<()>,
+    size: AtomicUsize,
+    handles: Names<Arc<Names<M>>>,
 }
 
 impl<M: Handle> Pairs<M> {
@@ -125,46 +174,45 @@ impl<M: Handle> Pairs<M> {
         Self {
             labels,
             family,
-            handles: ArcSwap::default(),
-            growing: Mutex::new(()),
+            size: AtomicUsize::new(0),
+            handles: Names::new(),
         }
     }
 
     /// Calls `act` with the handle of this pair of values.
     pub fn with<R>(&self, first: &str, second: &str, act: impl FnOnce(&M) -> R) -> R {
-        if let Some(handle) = find(&self.handles.load(), first, second) {
+        if let Some(inner) = self.handles.published.load().get(first)
+            && let Some(handle) = inner.published.load().get(second)
+        {
             return act(handle);
         }
-        act(&self.grow(first, second))
-    }
-
-    fn grow(&self, first: &str, second: &str) -> M {
-        let _growing = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = self.handles.load();
-        let size: usize = known.values().map(HashMap::len).sum();
-        let (first, second) = if size < SERIES_MAX {
+        let known = || {
+            self.handles.contains(first)
+                && self
+                    .handles
+                    .with(first, Self::inner, |inner| inner.contains(second))
+        };
+        let has_room = self.size.load(Relaxed) < SERIES_MAX || known();
+        let (first, second) = if has_room {
             (first, second)
         } else {
             (OTHER, OTHER)
         };
-        if let Some(handle) = find(&known, first, second) {
-            return handle.clone();
-        }
-        let [first_label, second_label] = self.labels;
-        let handle = self.family.get_or_create_owned(&vec![
-            (first_label, first.to_owned()),
-            (second_label, second.to_owned()),
-        ]);
-        let mut handles = HashMap::clone(&known);
-        let inner = handles.entry(first.to_owned()).or_default();
-        inner.insert(second.to_owned(), handle.clone());
-        self.handles.store(Arc::new(handles));
-        handle
+        let make = || {
+            self.size.fetch_add(1, Relaxed);
+            let [first_label, second_label] = self.labels;
+            self.family.get_or_create_owned(&vec![
+                (first_label, first.to_owned()),
+                (second_label, second.to_owned()),
+            ])
+        };
+        self.handles
+            .with(first, Self::inner, |inner| inner.with(second, make, act))
     }
-}
 
-fn find<'h, M>(handles: &'h PairHandles<M>, first: &str, second: &str) -> Option<&'h M> {
-    handles.get(first).and_then(|inner| inner.get(second))
+    fn inner() -> Arc<Names<M>> {
+        Arc::new(Names::new())
+    }
 }
 
 impl<M: Handle> fmt::Debug for Pairs<M> {

@@ -9,7 +9,7 @@
 /// `Borrowing`: an event is lowered straight from the host's own strings and buffers, so the one copy
 /// is that into the guest's memory.
 #[allow(missing_docs, reason = "generated; documented in wit/")]
-pub mod since_v0_1_0 {
+pub(super) mod since_v0_1_0 {
     wasmtime::component::bindgen!({
         path: "wit/since_v0_1_0",
         world: "transformer",

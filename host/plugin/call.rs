@@ -1,22 +1,22 @@
 //! A call: a fresh instance, one function, and whatever became of it as an outcome or an error.
 //!
-//! The deadline is set before the instance is made, because start functions are guest code too. Every
-//! tick the guest gives its thread back, so one that spins shares it. Afterwards the store is dropped
-//! with all that the guest had. Invariant: nothing of one call is seen by another.
+//! The deadline is set before the instance is made, because start functions are guest code too (see
+//! [`super::deadline`]). Afterwards the store is dropped with all that the guest had. Invariant: nothing of one call is seen by another.
 
 use std::panic::AssertUnwindSafe;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use tokio::sync::SemaphorePermit;
-use wasmtime::{Store, Trap, UpdateDeadline};
+use wasmtime::{Store, Trap};
 use wasmtime_wasi::I32Exit;
 
 use super::bindings::since_v0_1_0::exports::hookswitch::plugin::transform as wit;
 use super::bindings::since_v0_1_0::hookswitch::plugin::types as wit_types;
+use super::deadline;
 use super::host::Call;
-use super::limits::{self, Expired, HostCallsSpent};
+use super::limits::{self, Expired, HostCallsSpent, Late};
 use super::loader::{Loaded, Plugin};
 use super::log::one_line;
 use super::{Outcome, PluginError, output};
@@ -57,7 +57,7 @@ impl Loaded {
         let limits = &self.spec.limits;
         let mut store = self.store(Some(event.id), event.received_at_ms, limits.time);
         store.set_hostcall_fuel(limits::HOST_CALL_BYTES + event.body.len() + limits.output_bytes);
-        let answer = tokio::time::timeout(limits.time, async {
+        let answer = tokio::time::timeout(deadline::overall(limits.time), async {
             let instance = self.pre.instantiate_async(&mut store).await?;
             let lowered = Lowered::new(event);
             instance
@@ -66,7 +66,7 @@ impl Loaded {
                 .await
         })
         .await
-        .unwrap_or_else(|_| Err(Expired.into()));
+        .unwrap_or_else(|_| Err(Late.into()));
         store.data_mut().log_output();
         match answer {
             Ok(Ok(outcome)) => self.outcome(outcome),
@@ -81,7 +81,7 @@ impl Loaded {
         let time = limits::VALIDATE_TIME;
         let mut store = self.store(None, now_ms(), time);
         store.set_hostcall_fuel(limits::HOST_CALL_BYTES);
-        let answer = tokio::time::timeout(time, async {
+        let answer = tokio::time::timeout(deadline::overall(time), async {
             let instance = self.pre.instantiate_async(&mut store).await?;
             instance
                 .hookswitch_plugin_lifecycle()
@@ -89,7 +89,7 @@ impl Loaded {
                 .await
         })
         .await
-        .unwrap_or_else(|_| Err(Expired.into()));
+        .unwrap_or_else(|_| Err(Late.into()));
         store.data_mut().log_output();
         match answer {
             Ok(verdict) => Ok(verdict.map_err(|words| one_line(&words, limits::REASON_BYTES))),
@@ -106,18 +106,13 @@ impl Loaded {
     }
 
     fn store(&self, event: Option<EventId>, now_ms: u64, time: Duration) -> Store<Call> {
-        let deadline = Instant::now() + time;
-        let call = Call::new(&self.spec, &self.state, event, now_ms, deadline);
+        let call = Call::new(&self.spec, &self.state, event, now_ms);
         let mut store = Store::new(self.engine.wasm(), call);
         store.limiter(|call| &mut call.growth);
         store.set_max_component_handles(limits::HANDLES_MAX);
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|store| {
-            if Instant::now() >= store.data().deadline {
-                return Err(Expired.into());
-            }
-            Ok(UpdateDeadline::Yield(1))
-        });
+        let mut tick = deadline::watch(time);
+        store.epoch_deadline_callback(move |_| tick());
         store
     }
 
@@ -144,7 +139,12 @@ impl Loaded {
         let trap = error.downcast_ref::<Trap>();
         if error.is::<Expired>() || trap == Some(&Trap::Interrupt) {
             let ms = time.as_millis();
-            return failed("plugin_timeout", &format!("took more than {ms} ms"));
+            return failed("plugin_timeout", &format!("ran for more than {ms} ms"));
+        }
+        if error.is::<Late>() {
+            let ms = deadline::overall(time).as_millis();
+            let detail = format!("took more than {ms} ms, waiting included");
+            return failed("plugin_timeout", &detail);
         }
         if error.is::<HostCallsSpent>() {
             let most = self.spec.limits.host_calls;

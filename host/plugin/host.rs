@@ -5,7 +5,7 @@
 //! [`super::wasi`].
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime_wasi::WasiCtx;
@@ -17,11 +17,10 @@ use super::{PluginSpec, State, StateError, wasi};
 use crate::event::EventId;
 
 /// The data of a store: one call, from instantiation to the end.
-pub struct Call {
+pub(super) struct Call {
     pub(super) spec: Arc<PluginSpec>,
     state: Arc<dyn State>,
     pub(super) now_ms: u64,
-    pub(super) deadline: Instant,
     host_calls_left: u64,
     pub(super) growth: Growth,
     pub(super) lines: Lines,
@@ -32,20 +31,18 @@ pub struct Call {
 }
 
 impl Call {
-    /// A call for `event` (none while the plugin is loaded), which must be over by `deadline`.
+    /// A call for `event` (none while the plugin is loaded).
     pub(super) fn new(
         spec: &Arc<PluginSpec>,
         state: &Arc<dyn State>,
         event: Option<EventId>,
         now_ms: u64,
-        deadline: Instant,
     ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits::HANDLES_MAX);
         Self {
             state: Arc::clone(state),
             now_ms,
-            deadline,
             host_calls_left: spec.limits.host_calls,
             growth: Growth::new(spec.limits.memory_bytes),
             lines: Lines::new(&spec.name, event, spec.limits.log_lines),

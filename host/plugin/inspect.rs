@@ -1,11 +1,13 @@
 //! What a component is, read from its bytes and its type before anything of it runs.
 //!
-//! Pure: tells a core module from a component, finds the world and its version by the exports, and names
-//! the imports that plugins are not given. Knows nothing of files, limits and calls.
+//! Tells a core module from a component, finds the world and its version by the exports, and names
+//! the imports that plugins are not given. Runs nothing of
+//! the guest; knows nothing of files, limits and calls.
 
+use wasmtime::component::Component;
 use wasmtime::component::types::{Component as Type, ComponentItem};
 
-use super::{Grants, wasi};
+use super::{Grants, engine, wasi};
 
 /// What the file is, by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +50,19 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// Reads the names from the component `wasm` by compiling it in this process: for a command that
+    /// limits itself first, never for a server.
+    ///
+    /// # Errors
+    /// The component is invalid, in words for its author.
+    pub fn read(wasm: &[u8]) -> Result<Self, String> {
+        let engine = engine::compiling().map_err(|error| format!("{error:#}"))?;
+        let component = Component::new(&engine, wasm).map_err(|error| format!("{error:#}"))?;
+        Ok(Self::of(&component.component_type(), &engine))
+    }
+
     /// The names in the component type `component`.
-    #[must_use]
-    pub fn of(component: &Type, engine: &wasmtime::Engine) -> Self {
+    pub(super) fn of(component: &Type, engine: &wasmtime::Engine) -> Self {
         let exports = component.exports(engine);
         let imports = component.imports(engine).filter(|(_, item)| match item.ty {
             ComponentItem::ComponentInstance(ref instance) => {

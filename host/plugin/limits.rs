@@ -75,10 +75,15 @@ impl Default for Limits {
     }
 }
 
-/// The call ran past its deadline.
+/// The guest ran for longer than it may.
 #[derive(Debug, thiserror::Error)]
-#[error("deadline passed")]
+#[error("time spent")]
 pub struct Expired;
+
+/// The call took too long, though its guest did not run for all that time.
+#[derive(Debug, thiserror::Error)]
+#[error("waited too long")]
+pub struct Late;
 
 /// The call spent its budget of host calls.
 #[derive(Debug, thiserror::Error)]

@@ -101,48 +101,70 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    /// What to do about it, where that is known.
+    /// A stable code for scripts.
     #[must_use]
-    pub fn hint(&self) -> Option<String> {
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Read { .. } | Self::TooLarge { .. } => "plugin_file",
+            Self::NotAComponent { .. } => "plugin_not_a_component",
+            Self::Compile { .. } => "plugin_compile",
+            Self::Cache(_) => "plugin_cache",
+            Self::World { .. } => "plugin_world",
+            Self::Imports { .. } => "plugin_imports",
+            Self::Grants { .. } => "plugin_grants",
+            Self::Link { .. } => "plugin_link",
+            Self::Refused(_) => "plugin_config",
+            Self::Start(_) | Self::Interrupted => "plugin_start",
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
         let hint = match self {
             Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                "build the plugin first: `cargo build --release --target wasm32-wasip2`".to_owned()
+                "build the plugin first: `cargo build --release --target wasm32-wasip2`"
             }
+            Self::Read { .. } => "the file must be readable by the user that runs hookswitch",
+            Self::TooLarge { .. } => "build with `--release`, and strip debug information",
             Self::NotAComponent { kind, .. } => match kind {
-                Kind::Module => {
-                    "build for `wasm32-wasip2`, or run `wasm-tools component new`".to_owned()
-                }
-                Kind::Text => "turn the text into binary with `wasm-tools parse`".to_owned(),
+                Kind::Module => "build for `wasm32-wasip2`, or run `wasm-tools component new`",
+                Kind::Text => "turn the text into binary with `wasm-tools parse`",
                 Kind::Component | Kind::Other => {
-                    "`component` names the `.wasm` file that the build gives".to_owned()
+                    "`component` names the `.wasm` file that the build gives"
                 }
             },
+            Self::Compile { .. } => "is the file whole? build it again",
+            Self::Cache(_) => "compiled plugins are kept in a folder of the storage path",
             Self::World { mismatch, .. } => match mismatch {
                 Mismatch::Version(_) => {
-                    "build the plugin with an SDK of version 0.1, or update hookswitch".to_owned()
+                    "build the plugin with an SDK of version 0.1, or update hookswitch"
                 }
-                Mismatch::Verifier => "a verifier belongs to a source, not to a route".to_owned(),
+                Mismatch::Verifier => "a verifier belongs to a source, not to a route",
                 Mismatch::Lifecycle | Mismatch::World(_) => {
-                    "a plugin exports the world `hookswitch:plugin/transformer`".to_owned()
+                    "a plugin exports the world `hookswitch:plugin/transformer`"
                 }
             },
             Self::Imports { .. } => {
                 "plugins have no sockets and no HTTP; the list of what they have is in `wit/`"
-                    .to_owned()
             }
             Self::Grants { missing, .. } => {
                 let grants = missing.iter().map(|grant| format!("{grant} = true"));
                 let grants = grants.collect::<Vec<_>>().join(", ");
-                format!("if it may: `grants = {{ {grants} }}`")
+                return format!("if it may: `grants = {{ {grants} }}`");
             }
-            Self::Start(PluginError::Failed { code, .. }) => match *code {
-                "plugin_memory" => "raise `limits.memory`".to_owned(),
-                "plugin_timeout" => "look for endless work in `validate` or at start".to_owned(),
-                _ => return None,
-            },
-            _ => return None,
+            Self::Link { .. } => "build the plugin against the `wit/` folder of this version",
+            Self::Refused(_) => "change the plugin's `config`",
+            Self::Start(PluginError::Failed { code, .. }) if *code == "plugin_memory" => {
+                "raise `limits.memory`"
+            }
+            Self::Start(PluginError::Failed { code, .. }) if *code == "plugin_timeout" => {
+                "look for endless work in `validate`, or before it at start"
+            }
+            Self::Start(_) => "`HOOKSWITCH_LOG=debug` shows where in the guest it failed",
+            Self::Interrupted => "try again",
         };
-        Some(hint)
+        hint.to_owned()
     }
 }
 

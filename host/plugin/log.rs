@@ -12,7 +12,7 @@ use crate::event::EventId;
 
 /// The lines of one call.
 #[derive(Debug)]
-pub struct Lines {
+pub(super) struct Lines {
     plugin: Arc<str>,
     event: Option<EventId>,
     left: usize,
@@ -22,7 +22,7 @@ pub struct Lines {
 impl Lines {
     /// At most `most` lines of `plugin`, while it handles `event`.
     #[must_use]
-    pub fn new(plugin: &Arc<str>, event: Option<EventId>, most: usize) -> Self {
+    pub(super) fn new(plugin: &Arc<str>, event: Option<EventId>, most: usize) -> Self {
         Self {
             plugin: Arc::clone(plugin),
             event,
@@ -32,7 +32,7 @@ impl Lines {
     }
 
     /// Logs a line, or counts it if there were enough.
-    pub fn write(&mut self, level: Level, text: &str) {
+    pub(super) fn write(&mut self, level: Level, text: &str) {
         match self.left.checked_sub(1) {
             Some(left) => self.left = left,
             None => {
@@ -63,7 +63,7 @@ impl Lines {
     }
 
     /// Counts lines that were lost elsewhere.
-    pub fn lost(&mut self, lines: u64) {
+    pub(super) fn lost(&mut self, lines: u64) {
         self.dropped = self.dropped.saturating_add(lines);
     }
 }
@@ -82,7 +82,7 @@ impl Drop for Lines {
 /// `text` as one line of at most `most` bytes: control characters, with which a guest could forge
 /// lines or steer a terminal, become spaces.
 #[must_use]
-pub fn one_line(text: &str, most: usize) -> String {
+pub(super) fn one_line(text: &str, most: usize) -> String {
     let end = text.floor_char_boundary(most);
     let kept = text.get(..end).unwrap_or_default();
     kept.chars()

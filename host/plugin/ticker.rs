@@ -12,13 +12,13 @@ use std::time::Duration;
 use super::engine::EngineError;
 
 /// One epoch. A deadline is exact to about this much.
-pub const TICK: Duration = Duration::from_millis(1);
+pub(super) const TICK: Duration = Duration::from_millis(1);
 /// Ticks without a call before the thread sleeps.
 const IDLE_TICKS: u32 = 128;
 
 /// The thread's handle; dropping it ends the thread.
 #[derive(Debug)]
-pub struct Ticker {
+pub(super) struct Ticker {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -32,14 +32,14 @@ struct Shared {
 
 /// A call that needs the epoch to advance.
 #[derive(Debug)]
-pub struct Running<'t>(&'t Ticker);
+pub(super) struct Running<'t>(&'t Ticker);
 
 impl Ticker {
     /// Starts the thread.
     ///
     /// # Errors
     /// The system has no thread to give.
-    pub fn start(engine: &wasmtime::Engine) -> Result<Self, EngineError> {
+    pub(super) fn start(engine: &wasmtime::Engine) -> Result<Self, EngineError> {
         let shared = Arc::new(Shared::default());
         // Weak: a ticker that outlives its engine must not keep it alive.
         let weak = engine.weak();
@@ -61,7 +61,7 @@ impl Ticker {
 
     /// Keeps the epoch advancing as long as the result lives.
     #[must_use]
-    pub fn run(&self) -> Running<'_> {
+    pub(super) fn run(&self) -> Running<'_> {
         // The order (count up, then look whether it sleeps) mirrors that of the thread (say that it
         // sleeps, then look at the count): one of the two sees the other.
         self.shared.running.fetch_add(1, Ordering::SeqCst);

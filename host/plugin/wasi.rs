@@ -53,7 +53,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
     // io, clocks, random/random, stdin, stdout, stderr.
     wasmtime_wasi::p2::add_to_linker_proxy_interfaces_async(linker)?;
     cli::environment::add_to_linker::<_, WasiCli>(linker, Call::cli)?;
-    cli::exit::add_to_linker::<_, WasiCli>(linker, &cli::exit::LinkOptions::default(), Call::cli)?;
+    cli::exit::add_to_linker::<_, WasiCli>(linker, Call::cli)?;
     cli::terminal_input::add_to_linker::<_, WasiCli>(linker, Call::cli)?;
     cli::terminal_output::add_to_linker::<_, WasiCli>(linker, Call::cli)?;
     cli::terminal_stdin::add_to_linker::<_, WasiCli>(linker, Call::cli)?;

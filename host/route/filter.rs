@@ -136,7 +136,6 @@ impl PartialEq for Filter {
 impl Eq for Filter {}
 
 fn syntax(text: &str, errors: &cel::ParseErrors) -> Vec<FilterError> {
-    let hint = Some("filters are CEL: https://cel.dev".to_owned());
     // The parser recovers from errors and then finds more that are only their consequence.
     errors
         .errors
@@ -144,27 +143,43 @@ fn syntax(text: &str, errors: &cel::ParseErrors) -> Vec<FilterError> {
         .take(1)
         .map(|error| {
             let at = byte_at(text, error.pos);
+            let hint = match text.get(at..).and_then(|rest| rest.chars().next()) {
+                Some('=') => "`==` compares",
+                Some('"' | '\'') => "text is not closed; it stands in one pair of quotes",
+                _ => "filters are CEL: https://cel.dev",
+            };
             let end = text
                 .get(at..)
                 .and_then(|rest| rest.chars().next())
                 .map_or(at, |c| at + c.len_utf8());
             FilterError {
-                why: first_line(&error.msg),
+                why: plainly(&error.msg),
                 at: at..end,
-                hint: hint.clone(),
+                hint: Some(hint.to_owned()),
             }
         })
         .collect()
 }
 
-fn first_line(message: &str) -> String {
-    message
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .take(REASON_CHARS_MAX)
-        .collect()
+/// The parser's message without what it would have expected, which is a list of its grammar's tokens.
+fn plainly(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    let line = line.trim_start_matches("Syntax error: ");
+    let what = line.split(" expecting ").next().unwrap_or_default();
+    let plain = if what.contains("<EOF>") {
+        "the expression is not complete".to_owned()
+    } else {
+        let found = [
+            "mismatched input",
+            "extraneous input",
+            "no viable alternative at input",
+            "token recognition error at:",
+        ]
+        .iter()
+        .find_map(|prefix| what.strip_prefix(prefix));
+        found.map_or_else(|| what.to_owned(), |found| format!("unexpected{found}"))
+    };
+    plain.chars().take(REASON_CHARS_MAX).collect()
 }
 
 /// The byte at a line and column, both from 1; columns count characters.

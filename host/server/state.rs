@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::journal::state::StateStore;
-use crate::plugin::State;
+use crate::journal::state::{self, StateStore};
+use crate::plugin::{State, StateError};
 
 /// Puts [`StateStore`] behind [`State`], so that plugins and journal need not know each other.
 pub struct PluginState(StateStore);
@@ -20,8 +20,8 @@ impl PluginState {
 
 #[async_trait]
 impl State for PluginState {
-    async fn get(&self, plugin: &str, key: &str) -> Result<Option<Vec<u8>>, String> {
-        self.0.get(plugin, key).await.map_err(text)
+    async fn get(&self, plugin: &str, key: &str) -> Result<Option<Vec<u8>>, StateError> {
+        self.0.get(plugin, key).await.map_err(told)
     }
 
     async fn set(
@@ -30,12 +30,12 @@ impl State for PluginState {
         key: &str,
         value: Vec<u8>,
         ttl: Option<Duration>,
-    ) -> Result<(), String> {
-        self.0.set(plugin, key, value, ttl).await.map_err(text)
+    ) -> Result<(), StateError> {
+        self.0.set(plugin, key, value, ttl).await.map_err(told)
     }
 
-    async fn delete(&self, plugin: &str, key: &str) -> Result<(), String> {
-        self.0.delete(plugin, key).await.map_err(text)
+    async fn delete(&self, plugin: &str, key: &str) -> Result<(), StateError> {
+        self.0.delete(plugin, key).await.map_err(told)
     }
 
     async fn increment(
@@ -44,11 +44,11 @@ impl State for PluginState {
         key: &str,
         delta: i64,
         ttl: Option<Duration>,
-    ) -> Result<i64, String> {
+    ) -> Result<i64, StateError> {
         self.0
             .increment(plugin, key, delta, ttl)
             .await
-            .map_err(text)
+            .map_err(told)
     }
 
     async fn compare_and_set(
@@ -58,35 +58,53 @@ impl State for PluginState {
         expected: Option<Vec<u8>>,
         new: Vec<u8>,
         ttl: Option<Duration>,
-    ) -> Result<bool, String> {
+    ) -> Result<bool, StateError> {
         self.0
             .compare_and_set(plugin, key, expected, new, ttl)
             .await
-            .map_err(text)
+            .map_err(told)
     }
 }
 
-fn text(error: impl std::fmt::Display) -> String {
-    error.to_string()
+/// The store's errors as plugins tell them apart.
+fn told(error: state::StateError) -> StateError {
+    use state::StateError as Stored;
+    match error {
+        Stored::NotANumber => StateError::NotANumber,
+        Stored::Key(_) | Stored::Value(_) | Stored::Quota => {
+            StateError::TooLarge(error.to_string())
+        }
+        Stored::Unavailable | Stored::Closed | Stored::Storage(_) => {
+            StateError::Unavailable(error.to_string())
+        }
+    }
 }
 
 /// The store of a program that only checks: plugins validate their config without one.
 pub(super) struct NoState;
 
-const CHECKING: &str = "there is no store while the configuration is checked";
+fn checking() -> StateError {
+    StateError::Unavailable("there is no store while the configuration is checked".to_owned())
+}
 
 #[async_trait]
 impl State for NoState {
-    async fn get(&self, _: &str, _: &str) -> Result<Option<Vec<u8>>, String> {
-        Err(CHECKING.to_owned())
+    async fn get(&self, _: &str, _: &str) -> Result<Option<Vec<u8>>, StateError> {
+        Err(checking())
     }
 
-    async fn set(&self, _: &str, _: &str, _: Vec<u8>, _: Option<Duration>) -> Result<(), String> {
-        Err(CHECKING.to_owned())
+    async fn set(
+        &self,
+        _: &str,
+        _: &str,
+        _: Vec<u8>,
+        _: Option<Duration>,
+    ) -> Result<(), StateError> {
+        Err(checking())
     }
 
-    async fn delete(&self, _: &str, _: &str) -> Result<(), String> {
-        Err(CHECKING.to_owned())
+    async fn delete(&self, _: &str, _: &str) -> Result<(), StateError> {
+        Err(checking())
     }
 
     async fn increment(
@@ -95,8 +113,8 @@ impl State for NoState {
         _: &str,
         _: i64,
         _: Option<Duration>,
-    ) -> Result<i64, String> {
-        Err(CHECKING.to_owned())
+    ) -> Result<i64, StateError> {
+        Err(checking())
     }
 
     async fn compare_and_set(
@@ -106,7 +124,7 @@ impl State for NoState {
         _: Option<Vec<u8>>,
         _: Vec<u8>,
         _: Option<Duration>,
-    ) -> Result<bool, String> {
-        Err(CHECKING.to_owned())
+    ) -> Result<bool, StateError> {
+        Err(checking())
     }
 }

@@ -3,33 +3,22 @@
 //! All problems are gathered. Of an `any_of`, a scheme that can use none of the secrets is off; an error is what
 //! leaves no scheme, a secret that no scheme can use, or a secret that is empty.
 
-use base64::Engine;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-
 use crate::secret::Secret;
 
 use super::check::{Check, MacCheck, TimePlace};
 use super::clock::Clock;
 use super::credential::CredentialCheck;
 use super::extract::Extractor;
+use super::key::{Unusable, empty, key_bytes};
 use super::mac::Key;
 use super::part::Part;
 use super::render::Template;
 use super::scheme::{
-    Algorithm, Credential, KeyEncoding, KeyRule, Kind, Place, Scheme, Signature, SignatureForm,
-    TimeUnit, Timestamp, Window,
+    Algorithm, Credential, Kind, Place, Scheme, Signature, SignatureForm, TimeUnit, Timestamp,
+    Window,
 };
 use super::setup::SetupError;
 use super::{Branch, Coverage, Params, Verifier};
-
-/// Secrets are handed out without padding, and cut so that bits are left over; both are harmless in a key.
-const KEY_BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true),
-);
 
 /// A secret with its place in the list, counted from 1.
 type Numbered<'s> = (usize, &'s Secret);
@@ -122,11 +111,6 @@ fn check_secrets(secrets: &[Secret], unverified: bool, errors: &mut Vec<SetupErr
     }
 }
 
-fn empty(number: usize) -> SetupError {
-    SetupError::new("empty_secret", format!("secret {number} is empty"))
-        .hint("anybody could sign with it; give the one that the provider shows")
-}
-
 fn check_params(
     scheme: &Scheme,
     schemes: &[&Scheme],
@@ -205,7 +189,9 @@ impl Building<'_> {
                 .hint("`mac`, `keyed_hash`, `static` or `unverified`")
         })?;
         let check = match kind {
-            Kind::Mac | Kind::KeyedHash => self.mac(kind, scheme, secrets)?.map(Check::Mac),
+            Kind::Mac | Kind::KeyedHash => self
+                .mac(kind, scheme, secrets)?
+                .map(|mac| Check::Mac(Box::new(mac))),
             Kind::Static => self.credential(scheme, secrets)?.map(Check::Static),
             Kind::Unverified => Some(Check::Unverified),
         };
@@ -480,67 +466,4 @@ fn algorithms(
         ));
     }
     Ok((list, choice))
-}
-
-/// Why a scheme cannot use a secret.
-enum Unusable {
-    Empty,
-    Encoding(KeyEncoding),
-    Short { bytes: usize, bytes_min: usize },
-    NoUser,
-}
-
-impl Unusable {
-    fn explain(&self, number: usize) -> SetupError {
-        match self {
-            Self::Empty => empty(number),
-            Self::Encoding(encoding) => {
-                let name = match encoding {
-                    KeyEncoding::Hex => "hexadecimal",
-                    KeyEncoding::Utf8 | KeyEncoding::Base64 => "Base64",
-                };
-                SetupError::new(
-                    "bad_secret_encoding",
-                    format!("secret {number} is not {name}, as this provider's are"),
-                )
-                .hint("copy it whole, as the provider shows it")
-            }
-            Self::Short { bytes, bytes_min } => SetupError::new(
-                "short_secret",
-                format!(
-                    "secret {number} has {bytes} bytes; this provider's have at least {bytes_min}"
-                ),
-            )
-            .hint("copy it whole, as the provider shows it"),
-            Self::NoUser => SetupError::new(
-                "no_user",
-                format!("secret {number} is no `user:password`, as Basic credentials are"),
-            )
-            .hint("write it so, or give the user as the parameter `username`"),
-        }
-    }
-}
-
-fn key_bytes(rule: &KeyRule, secret: &Secret) -> Result<Vec<u8>, Unusable> {
-    let text = secret.expose();
-    let text = text
-        .strip_prefix(rule.strip_prefix.as_bytes())
-        .unwrap_or(text);
-    let bytes = match rule.decode {
-        KeyEncoding::Utf8 => text.to_vec(),
-        KeyEncoding::Base64 => KEY_BASE64
-            .decode(text)
-            .map_err(|_| Unusable::Encoding(rule.decode))?,
-        KeyEncoding::Hex => hex::decode(text).map_err(|_| Unusable::Encoding(rule.decode))?,
-    };
-    if bytes.is_empty() {
-        return Err(Unusable::Empty);
-    }
-    if bytes.len() < rule.bytes_min {
-        return Err(Unusable::Short {
-            bytes: bytes.len(),
-            bytes_min: rule.bytes_min,
-        });
-    }
-    Ok(bytes)
 }

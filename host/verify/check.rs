@@ -14,7 +14,7 @@ use super::{Rejection, Request, headers};
 
 /// One family, with its keys.
 pub(super) enum Check {
-    Mac(MacCheck),
+    Mac(Box<MacCheck>),
     Static(CredentialCheck),
     Unverified,
 }

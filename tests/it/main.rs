@@ -8,8 +8,14 @@
     reason = "a failed assumption is a failed test"
 )]
 
+/// The admin listener and the commands that ask it.
+mod admin;
+/// The webhook listener over raw sockets: limits, answers, HTTP/2, TLS, drain.
+mod ingress;
 /// Diagnostics of bad configs, word for word; the shipped example.
 mod config;
+/// The plugin host with obedient and hostile guests; loading, compiling, the cache.
+mod plugins;
 /// The house rules: fences, sizes, heads, words, papers.
 mod tidy;
 /// The journal on real files: killed processes, torn logs, two at once.

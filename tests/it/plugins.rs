@@ -1,7 +1,7 @@
 //! The plugin host with real guests: the obedient puppet (`tests/fixtures/guests/src`), and components
 //! that no compiler would write (`hostile.wat`). Each hostile guest must cost its own call and no other.
 
-mod guests;
+pub(crate) mod guests;
 mod hostile;
 mod loading;
 
@@ -171,19 +171,31 @@ async fn a_hostile_guest_costs_its_own_call() {
     let plugin = puppet().await;
     let neighbour = puppet_with(|_| {}, Arc::new(Memory::default())).await;
     let table = [
-        ("spin", "plugin_timeout", "took more than 50 ms"),
-        ("sleep", "plugin_timeout", "took more than 50 ms"),
-        ("print-for-ever", "plugin_timeout", "took more than 50 ms"),
+        ("spin", "plugin_timeout", "ran for more than 50 ms"),
+        ("sleep", "plugin_timeout", "took more than 500 ms"),
+        (
+            "print-for-ever",
+            "plugin_timeout",
+            "ran for more than 50 ms",
+        ),
         ("eat", "plugin_memory", "33554432 bytes"),
         ("panic secret", "plugin_trap", "unreachable"),
         ("exit", "plugin_trap", "exited with status"),
         ("log-for-ever", "plugin_host_calls", "more than 4096 times"),
         ("none", "plugin_output", "drop the event with a reason"),
         ("many 17", "plugin_output", "17 messages"),
-        ("large 1048577", "plugin_output", "`limits.output` is 1048576"),
+        (
+            "large 1048577",
+            "plugin_output",
+            "`limits.output` is 1048576",
+        ),
         ("large 8000000", "plugin_output", "more bytes at once"),
         ("header X-Upper", "plugin_output", "lower-case token"),
-        ("header host=a", "plugin_output", "`host` is set by the sinks"),
+        (
+            "header host=a",
+            "plugin_output",
+            "`host` is set by the sinks",
+        ),
         ("header x=a\nb", "plugin_output", "control character"),
         ("sink ", "plugin_output", "name is empty"),
         ("sink a\u{1b}", "plugin_output", "not printable"),
@@ -256,14 +268,14 @@ async fn a_spinning_guest_gives_its_thread_back_every_tick() {
 async fn more_calls_than_instances_all_succeed() {
     let greedy = puppet().await;
     let modest = puppet_with(|_| {}, Arc::default()).await;
-    let crowd = INSTANCES_MAX * 3;
+    let crowd = INSTANCES_MAX + 8;
     let sleeping: Vec<_> = (0..crowd)
         .map(|_| {
             let greedy = greedy.clone();
             tokio::spawn(async move { greedy.handle(&event("sleep"), 1).await })
         })
         .collect();
-    // The greedy plugin's calls take 50 ms each and are far from done.
+    // The greedy plugin's calls take 500 ms each and are far from done.
     assert_eq!(said(&modest, "calls").await, "1");
     assert!(!sleeping.iter().all(|call| call.is_finished()));
     for call in sleeping {

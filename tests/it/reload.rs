@@ -175,7 +175,7 @@ async fn a_changed_component_is_swapped_in_and_a_broken_one_is_not() {
 async fn a_plugin_that_loops_eats_memory_or_traps_costs_only_its_own_event() {
     let dir = tempfile::tempdir().unwrap();
     let crm = Receiver::start().await;
-    let guest = crate::plugins::guest("puppet");
+    let guest = crate::plugins::guests::puppet_path();
     let config = format!(
         r#"
 [storage]

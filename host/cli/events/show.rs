@@ -32,7 +32,8 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
         Got::Value(event) => event,
         Got::Done(code) => return Ok(code),
     };
-    std::io::stdout().write_all(story(&event, crate::cli::colours(&std::io::stdout())).as_bytes())?;
+    std::io::stdout()
+        .write_all(story(&event, crate::cli::colours(&std::io::stdout())).as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -19,7 +19,7 @@ fn diagnostics() -> Diagnostics {
 fn findings_are_rendered_with_place_caret_and_hint() {
     let expected = "\
 error[first]: no place
- --> routes.toml
+--> routes.toml
 
 warning[second]: the bee is loud
  --> routes.toml:2:5
@@ -80,7 +80,7 @@ fn slips_of_the_hand_find_their_name() {
         ("Listen", Some("listen")),
         ("max_bdoy", Some("max_body")),
         ("tsl", Some("tls")),
-        ("t", None),
+        ("t", Some("to")),
         ("colour", None),
         ("x", None),
     ] {

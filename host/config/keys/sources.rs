@@ -12,9 +12,9 @@ const SOURCE_KEYS: &[Key] = &[
         "provider",
         Kind::Text,
         "**required**, unless there is a `scheme`",
-        "The preset that says how its requests are signed and where event id and type stand: `didit`, \
-         `idwise`, `legal-talent`, `k-id`, `standard-webhooks`, `svix`, `stripe`, `github`, `slack`, \
-         `shopify`; or `unverified`, which lets everything through.",
+        "The preset that says how its requests are signed and where event id and type stand, such as \
+         `didit`, `stripe` or `standard-webhooks`; for an unknown one `hookswitch check` lists them. \
+         `unverified` lets everything through.",
     ),
     optional(
         "scheme",

@@ -78,8 +78,8 @@ impl<'r> Reading<'r> {
             &sources,
             "its events are stored and then recorded as dropped",
         );
-        self.unused(&plugins, "no route calls it");
-        self.unused(&sinks, "no route leads to it");
+        self.unused(&plugins, "name it in a route's `plugins`, or remove it");
+        self.unused(&sinks, "name it in a route's `to`, or remove it");
         routes.into_iter().collect()
     }
 

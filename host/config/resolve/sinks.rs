@@ -221,7 +221,9 @@ impl<'r> Reading<'r> {
         let path = self.path(table, "path");
         let rotate_bytes = table.size("rotate");
         let keep = table.count("keep");
-        if let (Some(path), Some(text)) = (&path, table.text("path")) {
+        if let Some(path) = &path
+            && let Some(text) = table.text("path")
+        {
             if let Some((_, other)) = files.iter().find(|(known, _)| known == path) {
                 self.push(
                     Diagnostic::error("path_clash", format!("two sinks write to `{}`", text.value))

@@ -30,7 +30,7 @@ fn route(name: &str, to: &[&str], key: Option<&str>) -> Arc<config::Route> {
         when: None,
         plugins: Vec::new(),
         to: to.iter().map(|name| (*name).into()).collect(),
-        key: key.map(|text| crate::template::Template::parse(text).unwrap()),
+        key: key.map(|text| crate::template::Template::parse(text, &["json"]).unwrap()),
     })
 }
 

@@ -27,7 +27,7 @@ use super::feed::Feed;
 use super::operation::{Answer, Append, Operation, Settle, StateWrite};
 use super::queue::QUEUE_OPERATIONS_MAX;
 use super::settle::{self, Settler};
-use super::space::{Ballast, Pages};
+use super::space::{BALLAST_BYTES, Ballast, Pages};
 use super::status::{Changes, Status};
 use super::upkeep::{Site, Upkeep};
 use super::{Options, Seams, schema};
@@ -68,7 +68,7 @@ pub(super) struct Room {
     pub(super) ballast: Ballast,
     /// The free-space floor is reached.
     pub(super) disk_low: bool,
-    /// The last commit met a full disk.
+    /// A commit met a full disk, and there is no room yet.
     pub(super) disk_full: bool,
 }
 
@@ -294,7 +294,6 @@ impl Committer {
     fn publish(&mut self, batch: Vec<Operation>, written: Written) -> rusqlite::Result<()> {
         self.window.keep();
         self.quotas.keep();
-        self.room.disk_full = false;
         self.status.apply(&written.changes);
         for (operation, answer) in batch.into_iter().zip(written.answers) {
             operation.answer(answer);
@@ -315,11 +314,13 @@ impl Committer {
     }
 
     fn is_full(&self) -> bool {
-        self.room.disk_low || self.status.bytes() >= self.options.size_bytes_max
+        self.room.disk_low
+            || self.room.disk_full
+            || self.status.bytes() >= self.options.size_bytes_max
     }
 
     fn show_room(&self) {
-        let is_full = self.is_full() || self.room.disk_full;
+        let is_full = self.is_full();
         let was_full = self.status.set_full(is_full);
         if is_full && !was_full {
             tracing::warn!("the journal is full: new events are refused");
@@ -345,18 +346,29 @@ impl Committer {
                 tracing::warn!(%error, "the free space of the journal's disk could not be read");
             }
         }
-        let pages = self.probe().and_then(|()| self.measure());
+        let pages = self.measure().and_then(|pages| {
+            self.probe(pages)?;
+            Ok(pages)
+        });
         match pages {
-            Ok(pages) => self.upkeep.plan(pages, &self.window, (self.seams.clock)()),
+            Ok(pages) => {
+                // What the database does not need may be all that the disk has left.
+                let is_short = self.room.disk_low || self.room.disk_full;
+                let now_ms = (self.seams.clock)();
+                self.upkeep.plan(pages, is_short, &self.window, now_ms);
+            }
             Err(error) => self.excuse(error)?,
         }
+        self.show_room();
         Ok(())
     }
 
-    /// After a full disk: tries whether a commit works again, since perhaps nobody sends events to a
-    /// program that says it is full.
-    fn probe(&mut self) -> rusqlite::Result<()> {
-        if !self.room.disk_full || self.room.disk_low || !self.stalled.operations.is_empty() {
+    /// After a full disk: takes events again once there is room for them, which is when the ballast is
+    /// down again, or the database has as much room inside. Events must not eat up what the ballast left
+    /// for settlements.
+    fn probe(&mut self, pages: Pages) -> rusqlite::Result<()> {
+        let has_room = self.room.ballast.is_down() || pages.bytes_free() >= BALLAST_BYTES;
+        if !self.room.disk_full || !has_room || !self.stalled.operations.is_empty() {
             return Ok(());
         }
         let transaction =

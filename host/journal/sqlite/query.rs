@@ -131,8 +131,8 @@ pub(super) fn pending(connection: &Connection) -> rusqlite::Result<Vec<(String, 
            SELECT sink, count(*) AS n FROM delivery
              WHERE state = 'pending' AND head = 1 GROUP BY sink
            UNION ALL
-           SELECT sink, count(*) - count(DISTINCT key_hash) FROM delivery
-             WHERE state = 'pending' AND key_hash IS NOT NULL GROUP BY sink
+           SELECT sink, count(*) - 1 FROM delivery
+             WHERE state = 'pending' AND key_hash IS NOT NULL GROUP BY sink, key_hash
          ) GROUP BY sink",
     )?;
     statement

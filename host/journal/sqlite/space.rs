@@ -48,6 +48,10 @@ impl Pages {
             .saturating_sub(self.free)
             .saturating_mul(self.bytes_each)
     }
+
+    pub(super) fn bytes_free(self) -> u64 {
+        self.free.saturating_mul(self.bytes_each)
+    }
 }
 
 /// The ballast file.
@@ -76,6 +80,11 @@ impl Ballast {
         if !self.is_down {
             self.drop_it();
         }
+    }
+
+    /// True while it takes its room.
+    pub(super) fn is_down(&self) -> bool {
+        self.is_down
     }
 
     /// Removes it; true if that made room.

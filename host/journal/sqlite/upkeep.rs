@@ -97,8 +97,9 @@ impl Upkeep {
         self.jobs.clear();
     }
 
-    /// Notes what there is to do. Called about once a second.
-    pub(super) fn plan(&mut self, pages: Pages, window: &Window, now_ms: u64) {
+    /// Notes what there is to do. Called about once a second; `is_short` says that the disk needs every
+    /// page that can be given back.
+    pub(super) fn plan(&mut self, pages: Pages, is_short: bool, window: &Window, now_ms: u64) {
         let pause_ms = u64::try_from(self.terms.pause.as_millis()).unwrap_or(u64::MAX);
         if now_ms >= self.next_pass_ms {
             self.next_pass_ms = now_ms.saturating_add(pause_ms);
@@ -117,7 +118,12 @@ impl Upkeep {
                 removed: 0,
             });
         }
-        if pages.free > FREE_PAGES_KEPT.max(pages.all / 4) {
+        let free_pages_kept = if is_short {
+            0
+        } else {
+            FREE_PAGES_KEPT.max(pages.all / 4)
+        };
+        if pages.free > free_pages_kept {
             self.add(Job::GiveBack);
         }
     }

@@ -24,7 +24,7 @@ pub(super) fn engine() -> &'static Engine {
 }
 
 /// The puppet component, built before the tests.
-pub(super) fn puppet_path() -> PathBuf {
+pub(crate) fn puppet_path() -> PathBuf {
     let folder = std::env::var_os("HOOKSWITCH_GUESTS").map_or_else(
         || {
             Path::new(env!("CARGO_MANIFEST_DIR"))

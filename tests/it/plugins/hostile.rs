@@ -3,9 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use hookswitch::event::EventId;
 use hookswitch::plugin::{Limits, LoadError, Outcome, Plugin, PluginError};
 
 use super::guests::{Memory, code_of, engine, event, puppet, said, spec};
@@ -246,19 +244,6 @@ async fn one_that_fails_before_it_is_called_is_not_loaded() {
     }
 }
 
-/// A start function that waits for the call it likes: load and the first calls go well.
-#[tokio::test]
-async fn a_loop_at_start_is_under_the_deadline_of_the_call() {
-    let core = Core {
-        head: r#"(func $s (loop (br 0))) (start $s)"#,
-        ..GOOD
-    };
-    let start = Instant::now();
-    let error = load(&core.component("0.1.0"), Limits::default()).await;
-    assert!(error.is_err());
-    assert!(start.elapsed() < Duration::from_secs(30), "was cut off");
-}
-
 #[tokio::test]
 async fn what_the_pool_cannot_hold_is_not_loaded() {
     let module = |inner: &str| {
@@ -274,13 +259,22 @@ async fn what_the_pool_cannot_hold_is_not_loaded() {
         + &"(core instance (instantiate $one))".repeat(300);
     let table = [
         ("300 memories", module(&memories)),
-        ("4 GiB at once", module("(core module $x (memory 65536)) (core instance (instantiate $x))")),
+        (
+            "4 GiB at once",
+            module("(core module $x (memory 65536)) (core instance (instantiate $x))"),
+        ),
         (
             "10 M table elements",
             module("(core module $x (table 10000000 funcref)) (core instance (instantiate $x))"),
         ),
-        ("shared memory", module("(core module $x (memory 1 1 shared)) (core instance (instantiate $x))")),
-        ("64-bit memory", module("(core module $x (memory i64 1)) (core instance (instantiate $x))")),
+        (
+            "shared memory",
+            module("(core module $x (memory 1 1 shared)) (core instance (instantiate $x))"),
+        ),
+        (
+            "64-bit memory",
+            module("(core module $x (memory i64 1)) (core instance (instantiate $x))"),
+        ),
     ];
     for (name, wasm) in table {
         match load(&wasm, Limits::default()).await {
@@ -308,21 +302,23 @@ async fn no_byte_of_one_event_is_left_for_the_next() {
             (i32.const 1024)",
         ..GOOD
     };
-    let plugin = load(&core.component("0.1.0"), Limits::default()).await.unwrap();
+    let plugin = load(&core.component("0.1.0"), Limits::default())
+        .await
+        .unwrap();
     for _ in 0..50 {
         assert_eq!(plugin.handle(&event("x"), 1).await, Ok(Outcome::Unchanged));
     }
 }
 
-/// The clock that a guest cannot see still runs: ids of events made meanwhile are in order.
 #[tokio::test]
 async fn ten_spinning_guests_at_once_all_end_in_time() {
     let core = Core {
         handle: "(loop (br 0)) (unreachable)",
         ..GOOD
     };
-    let plugin = load(&core.component("0.1.0"), Limits::default()).await.unwrap();
-    let before = EventId::now();
+    let plugin = load(&core.component("0.1.0"), Limits::default())
+        .await
+        .unwrap();
     let calls = (0..10).map(|_| {
         let plugin = plugin.clone();
         tokio::spawn(async move { plugin.handle(&event(""), 1).await })
@@ -330,7 +326,6 @@ async fn ten_spinning_guests_at_once_all_end_in_time() {
     for call in calls.collect::<Vec<_>>() {
         assert_eq!(code_of(&call.await.unwrap()), "plugin_timeout");
     }
-    assert!(before < EventId::now());
 }
 
 pub(super) fn write(folder: &Path, name: &str, version: &str) -> std::path::PathBuf {

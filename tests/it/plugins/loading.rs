@@ -23,13 +23,41 @@ async fn what_is_no_plugin_is_refused_with_its_reason_and_a_hint() {
     };
     let text = |name: &str, text: &str| file(name, &wat::parse_str(text).unwrap());
     let table = [
-        (folder.path().join("absent.wasm"), "cannot be read", "build the plugin first"),
-        (file("empty", b""), "is something else, not a WebAssembly component", "`.wasm` file"),
-        (file("text", b"(component)"), "is WebAssembly text", "wasm-tools parse"),
-        (text("module", "(module)"), "is a core WebAssembly module", "wasm32-wasip2"),
-        (file("cut", b"\0asm\x0d\0\x01\0\xff"), "does not compile", ""),
-        (file("huge", &vec![0; (32 << 20) + 1]), "has more than 32 MiB", ""),
-        (text("bare", "(component)"), "it exports nothing", "hookswitch:plugin/transformer"),
+        (
+            folder.path().join("absent.wasm"),
+            "cannot be read",
+            "build the plugin first",
+        ),
+        (
+            file("empty", b""),
+            "is something else, not a WebAssembly component",
+            "`.wasm` file",
+        ),
+        (
+            file("text", b"(component)"),
+            "is WebAssembly text",
+            "wasm-tools parse",
+        ),
+        (
+            text("module", "(module)"),
+            "is a core WebAssembly module",
+            "wasm32-wasip2",
+        ),
+        (
+            file("cut", b"\0asm\x0d\0\x01\0\xff"),
+            "does not compile",
+            "",
+        ),
+        (
+            file("huge", &vec![0; (32 << 20) + 1]),
+            "has more than 32 MiB",
+            "",
+        ),
+        (
+            text("bare", "(component)"),
+            "it exports nothing",
+            "hookswitch:plugin/transformer",
+        ),
         (
             text(
                 "verifier",
@@ -83,11 +111,7 @@ async fn what_is_no_plugin_is_refused_with_its_reason_and_a_hint() {
         let message = error.to_string();
         assert!(message.contains(words), "{name}: {message}");
         assert!(message.contains(&name), "{name}: {message}");
-        assert!(
-            error.hint().unwrap_or_default().contains(hint),
-            "{name}: {:?}",
-            error.hint()
-        );
+        assert!(error.hint().contains(hint), "{name}: {:?}", error.hint());
     }
 }
 
@@ -102,10 +126,7 @@ async fn a_grant_that_is_missing_is_named() {
             .ends_with("uses `state`, which it is not granted"),
         "{error}"
     );
-    assert_eq!(
-        error.hint().as_deref(),
-        Some("if it may: `grants = { state = true }`")
-    );
+    assert_eq!(error.hint(), "if it may: `grants = { state = true }`");
 }
 
 #[tokio::test]
@@ -121,7 +142,10 @@ async fn a_plugin_may_refuse_its_config_in_its_own_words() {
             "the plugin refuses its config: no schema here",
         ),
         (r#"{"panic":true}"#, "the plugin failed while it was loaded"),
-        (r#"{"spin":true}"#, "took more than 5000 ms (plugin_timeout)"),
+        (
+            r#"{"spin":true}"#,
+            "ran for more than 5000 ms (plugin_timeout)",
+        ),
     ];
     for (config, words) in table {
         let error = with(config).await.unwrap_err().to_string();
@@ -134,7 +158,12 @@ async fn a_plugin_may_refuse_its_config_in_its_own_words() {
 fn entries(cache: &Path) -> usize {
     let names = fs::read_dir(cache).unwrap().flatten();
     names
-        .filter(|entry| entry.path().extension().is_some_and(|ending| ending == "cwasm"))
+        .filter(|entry| {
+            entry
+                .path()
+                .extension()
+                .is_some_and(|ending| ending == "cwasm")
+        })
         .count()
 }
 
@@ -148,7 +177,10 @@ async fn a_component_is_compiled_once_and_a_damaged_copy_again() {
     // No compiler, no plugin; with it, one entry, which then does without it.
     let without = Engine::with_compiler(&cache, "/nonexistent/compiler").unwrap();
     let error = load(&without, spec.clone()).await.unwrap_err().to_string();
-    assert!(error.contains("start the compiler `/nonexistent/compiler`"), "{error}");
+    assert!(
+        error.contains("start the compiler `/nonexistent/compiler`"),
+        "{error}"
+    );
     let with = Engine::with_compiler(&cache, PROGRAM).unwrap();
     load(&with, spec.clone()).await.unwrap();
     assert_eq!(entries(&cache), 1);
@@ -200,4 +232,34 @@ async fn a_compiler_that_dies_is_an_error_and_leaves_no_file() {
         assert!(load(&engine, spec.clone()).await.is_err(), "{compiler}");
         assert_eq!(fs::read_dir(&cache).unwrap().count(), 0, "{compiler}");
     }
+}
+
+fn inspect(path: &Path) -> (Option<i32>, serde_json::Value) {
+    let output = std::process::Command::new(PROGRAM)
+        .args(["plugin", "inspect", "--json"])
+        .arg(path)
+        .output()
+        .unwrap();
+    let report = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    (output.status.code(), report)
+}
+
+#[test]
+fn inspect_says_what_a_component_is_and_whether_it_loads() {
+    let (code, report) = inspect(&puppet_path());
+    assert_eq!(code, Some(0));
+    assert_eq!(report["world"], "transformer");
+    assert_eq!(report["contract"], "0.1.0");
+    assert_eq!(report["grants"], serde_json::json!(["state"]));
+    assert_eq!(report["refused_imports"], serde_json::json!([]));
+    assert_eq!(report["sha256"].as_str().unwrap().len(), 64);
+
+    let folder = tempfile::tempdir().unwrap();
+    let newer = hostile::write(folder.path(), "newer.wasm", "0.2.0");
+    let (code, report) = inspect(&newer);
+    assert_eq!(code, Some(1));
+    assert!(report["world"].as_str().unwrap().contains("version 0.2.0"));
+    let broken = folder.path().join("broken.wasm");
+    fs::write(&broken, b"\0asm\x0d\0\x01\0\xff").unwrap();
+    assert_eq!(inspect(&broken).0, Some(64));
 }

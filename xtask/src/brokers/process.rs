@@ -10,7 +10,10 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender},
+    sync::{
+        Mutex, PoisonError,
+        mpsc::{self, Receiver, RecvTimeoutError, SyncSender},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -30,7 +33,8 @@ pub(super) struct Group {
     child: Child,
     guardian: Guardian,
     log: PathBuf,
-    lines: Receiver<String>,
+    /// In a lock only so that a broker can be shared between tests.
+    lines: Mutex<Receiver<String>>,
 }
 
 impl Group {
@@ -70,7 +74,7 @@ impl Group {
             child,
             guardian,
             log: log.to_path_buf(),
-            lines,
+            lines: Mutex::new(lines),
         })
     }
 
@@ -80,6 +84,8 @@ impl Group {
         loop {
             match self
                 .lines
+                .get_mut()
+                .unwrap_or_else(PoisonError::into_inner)
                 .recv_timeout(deadline.saturating_duration_since(Instant::now()))
             {
                 Ok(line) if line.contains(needle) => return Ok(()),
