@@ -123,13 +123,17 @@ pub fn parse() -> Result<Cli, ExitCode> {
     })
 }
 
+/// The AMQP client warns of a returned message with all of its body, and a webhook's body is personal data.
+const NO_BODIES: &str = "lapin::returned_messages=off";
+
 /// Sends log lines to standard error, at the level of [`LOG_VARIABLE`], else `info`. What is wrong in the
 /// variable is named there and left out.
 pub fn start_log(format: LogFormat) -> anyhow::Result<()> {
     let filter = EnvFilter::builder()
         .with_default_directive(tracing::Level::INFO.into())
         .with_env_var(LOG_VARIABLE)
-        .from_env_lossy();
+        .from_env_lossy()
+        .add_directive(NO_BODIES.parse()?);
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

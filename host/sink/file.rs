@@ -14,13 +14,15 @@ mod tests;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use self::log::{Log, Rotation};
 use self::writer::Job;
-use super::{Class, Delivery, Receipt, SetupError, Sink, SinkError};
+use super::{Class, Delivery, Receipt, SetupError, Sink, SinkError, envelope};
 use crate::config;
 
 /// Lines that wait for the writer beyond those of deliveries in flight.
@@ -30,6 +32,7 @@ const QUEUE: usize = 1024;
 pub struct FileSink {
     path: PathBuf,
     rotation: Rotation,
+    patience: Duration,
     writer: Mutex<Writer>,
 }
 
@@ -45,13 +48,14 @@ impl FileSink {
     ///
     /// # Errors
     /// None today; the signature is that of all sinks.
-    pub fn new(_sink: &config::Sink, file: &config::File) -> Result<Self, SetupError> {
+    pub fn new(sink: &config::Sink, file: &config::File) -> Result<Self, SetupError> {
         Ok(Self {
             path: file.path.clone(),
             rotation: Rotation {
                 bytes: file.rotate_bytes,
                 keep: file.keep,
             },
+            patience: envelope::patience(sink.timeout),
             writer: Mutex::new(Writer::Idle),
         })
     }
@@ -75,6 +79,29 @@ impl FileSink {
         }
     }
 
+    async fn write(&self, line: Vec<u8>) -> Result<Receipt, SinkError> {
+        let (done, written) = oneshot::channel();
+        self.jobs()?
+            .send(Job { line, done })
+            .await
+            .map_err(|_| gone())?;
+        match written.await {
+            Ok(Ok(())) => Ok(Receipt {
+                code: "synced".to_owned(),
+            }),
+            Ok(Err(error)) => Err(self.failure(&error)),
+            Err(_) => Err(gone()),
+        }
+    }
+
+    fn too_slow(&self) -> SinkError {
+        let (path, patience) = (self.path.display(), self.patience);
+        let detail = format!(
+            "`{path}` was not written within {patience:?}; the disk is slow, or somebody locks the file"
+        );
+        SinkError::new(Class::Transient, "timeout", detail)
+    }
+
     fn failure(&self, error: &io::Error) -> SinkError {
         let (class, code) = classify(error);
         let detail = format!("cannot write `{}`: {error}", self.path.display());
@@ -87,15 +114,9 @@ impl Sink for FileSink {
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, SinkError> {
         let line = line::render(delivery)
             .map_err(|error| SinkError::new(Class::Permanent, "bad_line", error.to_string()))?;
-        let (done, written) = oneshot::channel();
-        let job = Job { line, done };
-        self.jobs()?.send(job).await.map_err(|_| gone())?;
-        match written.await {
-            Ok(Ok(())) => Ok(Receipt {
-                code: "synced".to_owned(),
-            }),
-            Ok(Err(error)) => Err(self.failure(&error)),
-            Err(_) => Err(gone()),
+        match timeout(self.patience, self.write(line)).await {
+            Ok(outcome) => outcome,
+            Err(_elapsed) => Err(self.too_slow()),
         }
     }
 
@@ -106,8 +127,10 @@ impl Sink for FileSink {
         };
         if let Writer::Running(jobs, thread) = writer {
             drop(jobs);
-            // The thread ends once the queue is empty; nothing is left to tell anybody of its panic.
-            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+            // The thread ends once the queue is empty; nothing is left to tell anybody of its panic. It
+            // may be stuck at a lock or a dead disk, which must not hold up the whole program.
+            let ended = tokio::task::spawn_blocking(move || thread.join());
+            let _ = timeout(self.patience, ended).await;
         }
     }
 }

@@ -46,8 +46,9 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Idle connections are closed after this; common servers close theirs after 60 s or more.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Idle connections that are kept.
-const IDLE_CONNECTIONS_MAX: usize = 64;
+/// Idle connections that are kept, of at most as many as the sink's concurrency. Fewer than are used at
+/// once would mean a new connection for most requests.
+const IDLE_CONNECTIONS_MAX: usize = 1024;
 
 /// An HTTP endpoint. See the module's text.
 pub struct HttpSink {

@@ -32,6 +32,10 @@ use crate::template::{Context, Template};
 /// Seconds between heartbeats where the URL names none; a silent peer is given up after two.
 const HEARTBEAT_S: u16 = 10;
 
+/// A broker may confirm nothing for a delivery's time, but at least this, before its connection is
+/// given up as stuck.
+const STALL_MIN: Duration = Duration::from_secs(5);
+
 /// A RabbitMQ exchange. See the module's text.
 pub struct RabbitMqSink {
     place: Place,
@@ -54,11 +58,16 @@ impl RabbitMqSink {
         uri.query.heartbeat.get_or_insert(HEARTBEAT_S);
         let exchange = message::short(&rabbitmq.exchange)
             .ok_or_else(|| SetupError::new("`exchange` is longer than 255 bytes"))?;
+        let patience = envelope::patience(sink.timeout);
         Ok(Self {
-            place: Place { uri, exchange },
+            place: Place {
+                uri,
+                exchange,
+                stall: patience.max(STALL_MIN),
+            },
             routing_key: rabbitmq.routing_key.clone(),
             persistent: rabbitmq.persistent,
-            patience: envelope::patience(sink.timeout),
+            patience,
             link: Mutex::new(None),
         })
     }

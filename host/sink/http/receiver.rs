@@ -19,7 +19,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use super::signature::{Invalid, Signed, SigningKey, verify};
 use super::unix_now;
@@ -100,25 +100,20 @@ impl Receiver {
             tolerance: self.tolerance,
             on_message: Box::new(on_message),
         });
-        let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let accept = async {
-            while let Ok(permit) = room.clone().acquire_owned().await {
-                match self.listener.accept().await {
-                    Ok((stream, _)) => {
-                        let desk = desk.clone();
-                        tokio::spawn(async move {
-                            desk.connection(stream).await;
-                            drop(permit);
-                        });
-                    }
+        tokio::pin!(stop);
+        // Dropped at the end, and with it every connection.
+        let mut connections = JoinSet::new();
+        loop {
+            let room = connections.len() < CONNECTIONS_MAX;
+            tokio::select! {
+                accepted = self.listener.accept(), if room => match accepted {
+                    Ok((stream, _)) => drop(connections.spawn(desk.clone().connection(stream))),
                     // Out of file descriptors, most likely: give connections time to end.
                     Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
-                }
+                },
+                Some(_ended) = connections.join_next() => {}
+                () = &mut stop => return,
             }
-        };
-        tokio::select! {
-            () = accept => {}
-            () = stop => {}
         }
     }
 }

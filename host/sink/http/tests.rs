@@ -44,13 +44,13 @@ fn sink(url: &str) -> HttpSink {
 }
 
 /// A receiver that checks signatures; gives its URL and what it gets.
-async fn receiver() -> (String, mpsc::UnboundedReceiver<Received>) {
+async fn receiver() -> (String, mpsc::Receiver<Received>) {
     let key = SigningKey::new(&Secret::new(SECRET)).unwrap();
     let any = "127.0.0.1:0".parse().unwrap();
     let receiver = Receiver::bind(any, vec![key], TIMEOUT).await.unwrap();
     let url = format!("http://{}/hooks", receiver.local_addr().unwrap());
-    let (tell, told) = mpsc::unbounded_channel();
-    let print = move |received| drop(tell.send(received));
+    let (tell, told) = mpsc::channel(16);
+    let print = move |received| tell.try_send(received).unwrap();
     tokio::spawn(receiver.serve(print, std::future::pending()));
     (url, told)
 }

@@ -34,11 +34,13 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Jobs between the deliveries and the pipeline; more wait in their deliveries.
 const QUEUE: usize = 64;
 
-/// Where to connect to. Not printable: the URI holds the password.
+/// Where to connect to, and how. Not printable: the URI holds the password.
 #[derive(Clone)]
 pub(super) struct Place {
     pub(super) uri: AMQPUri,
     pub(super) exchange: ShortString,
+    /// How long the broker may confirm nothing before the connection is given up.
+    pub(super) stall: Duration,
 }
 
 /// The state of the connection.
@@ -237,12 +239,19 @@ impl Keeper {
 
     /// Publishes until the connection or channel ends.
     async fn serve(&self, connection: Connection, channel: Channel, stop: &CancellationToken) {
+        let events = connection.events_listener();
+        // It may have been blocked before anybody listened.
+        let blocked = connection.status().blocked();
+        self.blocked.store(blocked, Ordering::Relaxed);
         let (jobs, queue) = mpsc::channel(QUEUE);
         self.state.send_replace(State::Up(jobs));
-        let pipeline = Pipeline::new(channel, self.place.exchange.clone(), self.blocked.clone());
-        pipeline
-            .run(connection.events_listener(), queue, stop)
-            .await;
+        let pipeline = Pipeline::new(
+            channel,
+            self.place.exchange.clone(),
+            self.blocked.clone(),
+            self.place.stall,
+        );
+        pipeline.run(events, queue, stop).await;
         self.blocked.store(false, Ordering::Relaxed);
         // The connection may be gone already; then there is nobody to say goodbye to.
         let _ = timeout(CLOSE_TIMEOUT, connection.close(200, "bye".into())).await;

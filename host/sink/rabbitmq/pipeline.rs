@@ -12,6 +12,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
@@ -20,6 +21,7 @@ use lapin::options::BasicPublishOptions;
 use lapin::types::ShortString;
 use lapin::{BasicProperties, Channel, Confirmation, Event};
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::failure;
@@ -61,11 +63,21 @@ pub(super) struct Pipeline {
     next_slot: u64,
     ready: Arc<Ready>,
     returns: Returns,
+    /// How long the broker may confirm nothing at all while something is in flight.
+    stall: Duration,
+    /// When that time began.
+    quiet_since: Instant,
 }
 
 impl Pipeline {
-    /// A pipeline for a channel in confirm mode. `blocked` is set while the broker takes no messages.
-    pub(super) fn new(channel: Channel, exchange: ShortString, blocked: Arc<AtomicBool>) -> Self {
+    /// A pipeline for a channel in confirm mode. `blocked` is set while the broker takes no messages;
+    /// after `stall` without any confirm it gives the connection up.
+    pub(super) fn new(
+        channel: Channel,
+        exchange: ShortString,
+        blocked: Arc<AtomicBool>,
+        stall: Duration,
+    ) -> Self {
         Self {
             channel,
             exchange,
@@ -74,6 +86,8 @@ impl Pipeline {
             next_slot: 0,
             ready: Arc::default(),
             returns: Returns::default(),
+            stall,
+            quiet_since: Instant::now(),
         }
     }
 
@@ -89,6 +103,9 @@ impl Pipeline {
         let ready = self.ready.clone();
         let cause = loop {
             let open = !self.blocked.load(Ordering::Relaxed);
+            if !open || self.slots.is_empty() {
+                self.quiet_since = Instant::now();
+            }
             tokio::select! {
                 () = ready.some.notified() => {}
                 event = events.next() => match event {
@@ -108,6 +125,11 @@ impl Pipeline {
                     }
                     None => break "the sink was closed".to_owned(),
                 },
+                // A queue that lost its leader can hang the broker's side of a channel for ever, while
+                // a new channel works at once.
+                () = sleep_until(self.quiet_since + self.stall), if open && !self.slots.is_empty() => {
+                    break format!("nothing was confirmed for {:?}", self.stall);
+                }
                 () = stop.cancelled() => break "the sink was closed".to_owned(),
             }
             if let Err(cause) = self.settle() {
@@ -194,6 +216,9 @@ impl Pipeline {
                     }
                 }
             }
+        }
+        if !confirms.is_empty() {
+            self.quiet_since = Instant::now();
         }
         let fates = self.returns.judge(&confirms);
         for (done, fate) in waiting.into_iter().zip(fates) {

@@ -12,10 +12,11 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
+use hookswitch::event::EventId;
 use hookswitch::sink::{Class, Delivery, Sink};
 use tokio::time::{Instant, timeout};
 
-use super::{TIMEOUT, delivery, unique};
+use super::{TIMEOUT, delivery};
 
 /// A sink that cannot work, and the code that it must say so with.
 pub(super) type Faulty = (Arc<dyn Sink>, &'static str);
@@ -45,7 +46,8 @@ pub(super) trait Rig: Send + Sync {
 }
 
 fn deliveries(count: usize) -> Vec<Delivery> {
-    let prefix = unique("m");
+    // The first word is what the RabbitMQ rig binds its queue for.
+    let prefix = format!("m.{}", EventId::now());
     (0..count)
         .map(|n| delivery(&format!("{prefix}.{n}")))
         .collect()
@@ -166,11 +168,11 @@ pub(super) async fn reconnects(rig: &mut dyn Rig) {
     let sent = deliveries(400);
     let deadline = Instant::now() + Duration::from_secs(180);
     let confirmed = async {
-        let mut failures = 0;
+        let (mut failures, mut last) = (0, None);
         for chunk in sent.chunks(20) {
             let mut left: Vec<_> = chunk.iter().collect();
             while !left.is_empty() {
-                assert!(Instant::now() < deadline, "never came back");
+                assert!(Instant::now() < deadline, "never came back: {last:?}");
                 let outcomes = join_all(left.iter().map(|d| sink.deliver(d))).await;
                 left = left
                     .into_iter()
@@ -180,6 +182,7 @@ pub(super) async fn reconnects(rig: &mut dyn Rig) {
                         Err(error) => {
                             assert_eq!(error.class, Class::Transient, "{error}");
                             failures += 1;
+                            last = Some(error);
                             Some(delivery)
                         }
                     })

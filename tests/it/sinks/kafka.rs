@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::collections::BTreeSet;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -22,32 +22,33 @@ use super::compliance::{self, Faulty, Rig, compliance_suite, mute};
 use super::{TIMEOUT, config_of, constant, delivery, delivery_of, folder, unique};
 
 /// The broker that the tests share; each has a topic of its own.
-fn shared() -> Option<&'static Kafka> {
-    static BROKER: OnceLock<Option<Kafka>> = OnceLock::new();
+fn shared() -> Option<String> {
+    static BROKER: OnceLock<Option<Mutex<Kafka>>> = OnceLock::new();
     let start = || brokers::available("Kafka", Kafka::start(folder("sinks-kafka"))).unwrap();
-    BROKER.get_or_init(start).as_ref()
+    let broker = BROKER.get_or_init(|| start().map(Mutex::new)).as_ref()?;
+    Some(broker.lock().unwrap().bootstrap().to_owned())
 }
 
 struct KafkaRig {
     bootstrap: String,
     topic: String,
     /// For tests that stop it.
-    own: Option<Kafka>,
+    own: Option<Mutex<Kafka>>,
 }
 
 async fn rig() -> Option<KafkaRig> {
-    let broker = tokio::task::spawn_blocking(shared).await.unwrap()?;
-    Some(rig_at(broker.bootstrap(), None).await)
+    let bootstrap = tokio::task::spawn_blocking(shared).await.unwrap()?;
+    Some(rig_at(&bootstrap, None).await)
 }
 
 async fn own_rig() -> Option<KafkaRig> {
     let start = || brokers::available("Kafka", Kafka::own(folder("sinks-kafka-own"))).unwrap();
     let broker = tokio::task::spawn_blocking(start).await.unwrap()?;
     let bootstrap = broker.bootstrap().to_owned();
-    Some(rig_at(&bootstrap, Some(broker)).await)
+    Some(rig_at(&bootstrap, Some(Mutex::new(broker))).await)
 }
 
-async fn rig_at(bootstrap: &str, own: Option<Kafka>) -> KafkaRig {
+async fn rig_at(bootstrap: &str, own: Option<Mutex<Kafka>>) -> KafkaRig {
     let topic = unique("sinks");
     let admin: AdminClient<_> = client(bootstrap).create().unwrap();
     let new = NewTopic::new(&topic, 3, TopicReplication::Fixed(1));
@@ -115,6 +116,18 @@ fn header(message: &BorrowedMessage<'_>, name: &str) -> Option<String> {
     Some(String::from_utf8(found.value?.to_vec()).unwrap())
 }
 
+impl KafkaRig {
+    /// Does something to the test's own broker that takes its time.
+    async fn on_broker(&mut self, work: impl FnOnce(&mut Kafka) + Send + 'static) {
+        let broker = self.own.take().unwrap();
+        let work = move || {
+            work(&mut broker.lock().unwrap());
+            broker
+        };
+        self.own = Some(tokio::task::spawn_blocking(work).await.unwrap());
+    }
+}
+
 #[async_trait]
 impl Rig for KafkaRig {
     fn sink(&self, timeout: Duration) -> Arc<dyn Sink> {
@@ -158,13 +171,11 @@ impl Rig for KafkaRig {
     }
 
     async fn stop(&mut self) {
-        let broker = self.own.as_mut().unwrap();
-        tokio::task::block_in_place(|| broker.kill()).unwrap();
+        self.on_broker(|broker| broker.kill().unwrap()).await;
     }
 
     async fn start(&mut self) {
-        let broker = self.own.as_mut().unwrap();
-        tokio::task::block_in_place(|| broker.start_again()).unwrap();
+        self.on_broker(|broker| broker.start_again().unwrap()).await;
     }
 }
 
