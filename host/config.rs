@@ -82,7 +82,11 @@ impl Config {
     #[must_use]
     pub fn watched_files(&self) -> Vec<PathBuf> {
         let mut files = vec![self.file.clone()];
-        files.extend(self.plugins.iter().map(|plugin| plugin.spec.component.clone()));
+        files.extend(
+            self.plugins
+                .iter()
+                .map(|plugin| plugin.spec.component.clone()),
+        );
         files.extend(self.secret_files.iter().cloned());
         if let Some(tls) = &self.server.tls {
             files.extend([tls.cert.clone(), tls.key.clone()]);

@@ -121,7 +121,10 @@ impl Dispatcher {
 
     /// Writes what has ended, and offers the rest.
     async fn carry_out(&self, seq: Seq, plan: Plan, share: Option<Arc<OwnedSemaphorePermit>>) {
-        let Plan { deliveries, records } = plan;
+        let Plan {
+            deliveries,
+            records,
+        } = plan;
         let deliveries: Vec<Arc<Delivery>> = deliveries.into_iter().map(Arc::new).collect();
         let waits = records.iter().any(|record| record.state == State::Pending);
         let progress = if deliveries.is_empty() || waits {

@@ -58,8 +58,7 @@ impl Generation {
             .iter()
             .map(|source| (source.path.clone(), Arc::new(source.clone())))
             .collect();
-        let routes: Vec<Arc<config::Route>> =
-            config.routes.iter().cloned().map(Arc::new).collect();
+        let routes: Vec<Arc<config::Route>> = config.routes.iter().cloned().map(Arc::new).collect();
         let mut keyed: HashMap<Arc<str>, Vec<Arc<str>>> = HashMap::new();
         for route in routes.iter().filter(|route| route.key.is_some()) {
             for source in &route.from {

@@ -38,5 +38,5 @@ pub mod admin;
 pub mod generation;
 pub mod metrics;
 pub mod reload;
-pub mod shutdown;
 pub mod server;
+pub mod shutdown;

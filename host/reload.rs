@@ -52,15 +52,22 @@ impl Reloader {
     /// Reads everything again and swaps the generation if all of it is good.
     pub async fn reload(&self) -> ReloadReport {
         let _one_at_a_time = self.running.lock().await;
-        let report = self.attempt().await.unwrap_or_else(|problems| ReloadReport {
-            ok: false,
-            generation: self.current.load().number,
-            changes: Vec::new(),
-            diagnostics: problems,
-        });
+        let report = self
+            .attempt()
+            .await
+            .unwrap_or_else(|problems| ReloadReport {
+                ok: false,
+                generation: self.current.load().number,
+                changes: Vec::new(),
+                diagnostics: problems,
+            });
         self.parts.metrics.reloaded(report.ok, report.generation);
         if !report.ok {
-            tracing::error!(generation = report.generation, "reload refused, the running generation stays:\n{}", report.diagnostics);
+            tracing::error!(
+                generation = report.generation,
+                "reload refused, the running generation stays:\n{}",
+                report.diagnostics
+            );
         } else {
             tracing::info!(generation = report.generation, changes = %report.changes.join("; "), "reloaded");
         }
@@ -83,11 +90,19 @@ impl Reloader {
         if let Some((_, files)) = &identity {
             tls::read(files).map_err(|error| format!("error[tls]: {error}\n"))?;
         }
-        let prepared = prepare(config, warnings, &self.parts.engine, &self.parts.state, Some(&running))
-            .await
-            .map_err(|problems| render(&problems))?;
+        let prepared = prepare(
+            config,
+            warnings,
+            &self.parts.engine,
+            &self.parts.state,
+            Some(&running),
+        )
+        .await
+        .map_err(|problems| render(&problems))?;
         if let Some((identity, files)) = identity {
-            identity.reload(&files).map_err(|error| format!("error[tls]: {error}\n"))?;
+            identity
+                .reload(&files)
+                .map_err(|error| format!("error[tls]: {error}\n"))?;
         }
         let changes = prepared.changes.clone();
         let number = running.number + 1;

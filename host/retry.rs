@@ -80,13 +80,20 @@ mod tests {
             (5, 1.0, None),
         ] {
             let delay = policy().next_delay(attempts, young, None, random);
-            assert_eq!(delay.map(|d| d.as_secs_f64()), expected, "{attempts} {random}");
+            assert_eq!(
+                delay.map(|d| d.as_secs_f64()),
+                expected,
+                "{attempts} {random}"
+            );
         }
     }
 
     #[test]
     fn an_old_delivery_is_given_up() {
-        assert_eq!(policy().next_delay(1, Duration::from_secs(100), None, 0.5), None);
+        assert_eq!(
+            policy().next_delay(1, Duration::from_secs(100), None, 0.5),
+            None
+        );
     }
 
     #[test]

@@ -251,7 +251,9 @@ async fn drain_sinks(current: &Current, cut: &CancellationToken) {
         sink.handle.abort();
     }
     if tokio::time::timeout(CUT_GRACE, all).await.is_err() {
-        tracing::warn!("some sinks did not end in time; what they had in hand is sent again after the next start");
+        tracing::warn!(
+            "some sinks did not end in time; what they had in hand is sent again after the next start"
+        );
     }
 }
 
@@ -273,7 +275,9 @@ pub async fn serve(file: &Path) -> Result<End, StartError> {
                 }
             });
         }
-        Err(error) => tracing::error!(%error, "signals are not handled; stop the process by SIGKILL, nothing is lost"),
+        Err(error) => {
+            tracing::error!(%error, "signals are not handled; stop the process by SIGKILL, nothing is lost")
+        }
     }
     Ok(server.wait().await)
 }

@@ -116,7 +116,9 @@ impl<T> Lane<T> {
     /// A new delivery from dispatch.
     pub fn offer(&mut self, job: Job<T>, now_ms: u64) -> Vec<Command<T>> {
         let order = job.delivery.order;
-        if self.draining || self.backlogged || order.is_some_and(|key| self.parked.contains_key(&key))
+        if self.draining
+            || self.backlogged
+            || order.is_some_and(|key| self.parked.contains_key(&key))
         {
             return vec![self.park(job, now_ms, now_ms)];
         }
@@ -210,7 +212,11 @@ impl<T> Lane<T> {
         if self.paused_until_ms.take().is_some() {
             self.probing = true;
         }
-        let room = if self.probing { 1 } else { self.policy.concurrency };
+        let room = if self.probing {
+            1
+        } else {
+            self.policy.concurrency
+        };
         while self.in_flight < room {
             let Some(job) = self.ready.pop_front() else {
                 break;
@@ -228,7 +234,9 @@ impl<T> Lane<T> {
         for (_, followers) in self.followers.drain() {
             jobs.extend(followers);
         }
-        jobs.into_iter().map(|job| self.park(job, now_ms, now_ms)).collect()
+        jobs.into_iter()
+            .map(|job| self.park(job, now_ms, now_ms))
+            .collect()
     }
 
     /// True while everything goes through the journal.
@@ -290,10 +298,7 @@ impl<T> Lane<T> {
             // Nothing is wrong with the delivery, so only its age can end it.
             Class::Configuration => {
                 self.paused_until_ms = Some(now_ms + millis(self.policy.pause));
-                (
-                    (age < retry.max_age).then_some(self.policy.pause),
-                    None,
-                )
+                ((age < retry.max_age).then_some(self.policy.pause), None)
             }
             Class::Transient | Class::Permanent => {
                 let attempts = job.delivery.attempts.saturating_add(1);

@@ -50,7 +50,11 @@ fn states(settlement: &Settlement) -> Vec<(u32, State, bool)> {
 fn deliveries_that_all_end_are_written_together() {
     let (a, b) = (delivery(0), delivery(1));
     let progress = Progress::new(5, vec![a.clone(), b.clone()], Vec::new());
-    assert!(progress.report(record(&b, State::Delivered, 2), 2).is_none());
+    assert!(
+        progress
+            .report(record(&b, State::Delivered, 2), 2)
+            .is_none()
+    );
     let settlement = progress.report(record(&a, State::Dead, 3), 3).unwrap();
     assert_eq!(
         states(&settlement),
@@ -63,7 +67,11 @@ fn deliveries_that_all_end_are_written_together() {
 fn the_first_that_has_to_wait_puts_all_others_on_record() {
     let (a, b, c) = (delivery(0), delivery(1), delivery(2));
     let progress = Progress::new(5, vec![a.clone(), b.clone(), c.clone()], Vec::new());
-    assert!(progress.report(record(&a, State::Delivered, 2), 2).is_none());
+    assert!(
+        progress
+            .report(record(&a, State::Delivered, 2), 2)
+            .is_none()
+    );
     let settlement = progress.report(record(&b, State::Pending, 3), 3).unwrap();
     assert_eq!(
         states(&settlement),
@@ -73,7 +81,13 @@ fn the_first_that_has_to_wait_puts_all_others_on_record() {
             (2, State::Pending, true)
         ]
     );
-    assert!(settlement.records.iter().skip(1).all(|r| r.message.is_some()));
+    assert!(
+        settlement
+            .records
+            .iter()
+            .skip(1)
+            .all(|r| r.message.is_some())
+    );
     // From now on each writes its own.
     let settlement = progress.report(record(&c, State::Delivered, 4), 4).unwrap();
     assert_eq!(states(&settlement), [(2, State::Delivered, false)]);

@@ -182,7 +182,12 @@ impl Worker {
         if let Some(before) = before {
             self.wait_for(before).await;
         }
-        let found = backlog(&self.settings.name, self.journal.clone(), self.drain.clone()).await;
+        let found = backlog(
+            &self.settings.name,
+            self.journal.clone(),
+            self.drain.clone(),
+        )
+        .await;
         if let Some(backlog) = found {
             self.lane = Lane::new(self.settings.policy, backlog);
         }

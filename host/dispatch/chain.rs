@@ -129,7 +129,11 @@ async fn step<T: Transform + ?Sized>(
         };
         let started = Instant::now();
         let result = plugin.handle(seen.as_ref().unwrap_or(event), attempt).await;
-        metrics.plugin_call(plugin.name(), word(&result), started.elapsed().as_secs_f64());
+        metrics.plugin_call(
+            plugin.name(),
+            word(&result),
+            started.elapsed().as_secs_f64(),
+        );
         match settle(plugin, result)? {
             Outcome::Unchanged => next.push(message),
             Outcome::Forward(outputs) => next.extend(outputs.into_iter().map(|mut output| {

@@ -114,7 +114,13 @@ fn add_pass(
     random: f64,
 ) {
     let RoutePass { route, passed } = pass;
-    let mut record = bare(at.first_ordinal, route.name.clone(), State::Dead, now_ms, event);
+    let mut record = bare(
+        at.first_ordinal,
+        route.name.clone(),
+        State::Dead,
+        now_ms,
+        event,
+    );
     record.plugins.clone_from(&passed.plugins);
     record.attempts = at.attempts;
     match passed.ended {

@@ -164,18 +164,41 @@ fn differences(old: &Config, new: &Config) -> Vec<String> {
         name: impl Fn(&T) -> &str,
         lines: &mut Vec<String>,
     ) {
-        for gone in old.iter().filter(|a| !new.iter().any(|b| name(a) == name(b))) {
+        for gone in old
+            .iter()
+            .filter(|a| !new.iter().any(|b| name(a) == name(b)))
+        {
             lines.push(format!("{what} {}: removed", name(gone)));
         }
     }
     let mut lines = Vec::new();
-    names("source", &old.sources, &new.sources, |s| &s.name, &mut lines);
-    names("plugin", &old.plugins, &new.plugins, |p| &p.spec.name, &mut lines);
+    names(
+        "source",
+        &old.sources,
+        &new.sources,
+        |s| &s.name,
+        &mut lines,
+    );
+    names(
+        "plugin",
+        &old.plugins,
+        &new.plugins,
+        |p| &p.spec.name,
+        &mut lines,
+    );
     names("sink", &old.sinks, &new.sinks, |s| &s.name, &mut lines);
     names("route", &old.routes, &new.routes, |r| &r.name, &mut lines);
     for (what, old, new) in [
-        ("sources", format!("{:?}", old.sources), format!("{:?}", new.sources)),
-        ("routes", format!("{:?}", old.routes), format!("{:?}", new.routes)),
+        (
+            "sources",
+            format!("{:?}", old.sources),
+            format!("{:?}", new.sources),
+        ),
+        (
+            "routes",
+            format!("{:?}", old.routes),
+            format!("{:?}", new.routes),
+        ),
     ] {
         if old != new {
             lines.push(format!("{what}: changed"));

@@ -68,7 +68,10 @@ async fn send(
 ) {
     while !stop.load(Ordering::Relaxed) {
         let event = counter.fetch_add(1, Ordering::Relaxed);
-        let body = didit_approved(&format!("e-{number}-{event}"), &format!("user-{}", event % 13));
+        let body = didit_approved(
+            &format!("e-{number}-{event}"),
+            &format!("user-{}", event % 13),
+        );
         match client.didit(&url, SECRET, &body).await {
             Ok(answer) if answer.status.is_success() => {
                 let id = answer.json()["id"].as_str().unwrap().to_owned();
@@ -151,7 +154,12 @@ async fn after_fifty_kills_under_load_every_acknowledged_event_was_delivered_or_
         .iter()
         .filter(|id| !at_crm.contains(*id) && !dead.contains(*id))
         .collect();
-    assert!(missing.is_empty(), "{} of {} lost: {missing:?}", missing.len(), acknowledged.len());
+    assert!(
+        missing.is_empty(),
+        "{} of {} lost: {missing:?}",
+        missing.len(),
+        acknowledged.len()
+    );
     let audit = std::fs::read_to_string(dir.path().join("out/audit.jsonl")).unwrap();
     let in_file: HashSet<String> = audit
         .lines()

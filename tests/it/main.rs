@@ -10,25 +10,25 @@
 
 /// The admin listener and the commands that ask it.
 mod admin;
-/// The webhook listener over raw sockets: limits, answers, HTTP/2, TLS, drain.
-mod ingress;
 /// Diagnostics of bad configs, word for word; the shipped example.
 mod config;
-/// The plugin host with obedient and hostile guests; loading, compiling, the cache.
-mod plugins;
-/// The house rules: fences, sizes, heads, words, papers.
-mod tidy;
-/// The journal on real files: killed processes, torn logs, two at once.
-mod journal;
 /// kill -9 under load, with a ledger.
 mod crash;
+/// The webhook listener over raw sockets: limits, answers, HTTP/2, TLS, drain.
+mod ingress;
+/// The journal on real files: killed processes, torn logs, two at once.
+mod journal;
 /// The whole way on real brokers, each stopped and started again.
 mod pipeline;
+/// The plugin host with obedient and hostile guests; loading, compiling, the cache.
+mod plugins;
 /// Reloads under load, swapped and broken components, hostile plugins beside good ones, drain.
 mod reload;
 /// Every kind of sink on the real thing: one compliance suite, and what is particular to each.
 mod sinks;
 /// What the tests share.
 mod support;
+/// The house rules: fences, sizes, heads, words, papers.
+mod tidy;
 /// Every preset against published and independently signed test values.
 mod verify;

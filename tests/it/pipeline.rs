@@ -107,7 +107,9 @@ async fn in_kafka(bootstrap: &str) -> Vec<Seen> {
                     let id = headers.iter().find(|h| h.key == "ce_id").unwrap();
                     seen.push(Seen {
                         id: String::from_utf8(id.value.unwrap().to_vec()).unwrap(),
-                        key: message.key().map(|k| String::from_utf8(k.to_vec()).unwrap()),
+                        key: message
+                            .key()
+                            .map(|k| String::from_utf8(k.to_vec()).unwrap()),
                         body: serde_json::from_slice(message.payload().unwrap()).unwrap(),
                     });
                 }
@@ -122,7 +124,9 @@ async fn in_kafka(bootstrap: &str) -> Vec<Seen> {
 
 /// Takes `count` different messages out of the queue; redelivered and repeated ones count once.
 async fn from_rabbitmq(url: &str, count: usize) -> Vec<Seen> {
-    let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
+    let connection = Connection::connect(url, ConnectionProperties::default())
+        .await
+        .unwrap();
     let channel = connection.create_channel().await.unwrap();
     let mut consumer = channel
         .basic_consume(
@@ -144,7 +148,12 @@ async fn from_rabbitmq(url: &str, count: usize) -> Vec<Seen> {
             Ok(delivery) => delivery.unwrap().unwrap(),
             Err(_) => panic!("{} of {count} messages in the queue", ids.len()),
         };
-        let id = delivery.properties.message_id().as_ref().unwrap().to_string();
+        let id = delivery
+            .properties
+            .message_id()
+            .as_ref()
+            .unwrap()
+            .to_string();
         if ids.insert(id.clone()) {
             seen.push(Seen {
                 id,
@@ -159,7 +168,9 @@ async fn from_rabbitmq(url: &str, count: usize) -> Vec<Seen> {
 
 /// A quorum queue bound to the exchange for every routing key.
 async fn declare(url: &str) {
-    let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
+    let connection = Connection::connect(url, ConnectionProperties::default())
+        .await
+        .unwrap();
     let channel = connection.create_channel().await.unwrap();
     let durable = ExchangeDeclareOptions {
         durable: true,
@@ -171,14 +182,26 @@ async fn declare(url: &str) {
         .await
         .unwrap();
     let mut quorum = FieldTable::default();
-    quorum.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    quorum.insert(
+        "x-queue-type".into(),
+        AMQPValue::LongString("quorum".into()),
+    );
     let durable = QueueDeclareOptions {
         durable: true,
         ..QueueDeclareOptions::default()
     };
-    channel.queue_declare(QUEUE.into(), durable, quorum).await.unwrap();
     channel
-        .queue_bind(QUEUE.into(), EXCHANGE.into(), "#".into(), QueueBindOptions::default(), none)
+        .queue_declare(QUEUE.into(), durable, quorum)
+        .await
+        .unwrap();
+    channel
+        .queue_bind(
+            QUEUE.into(),
+            EXCHANGE.into(),
+            "#".into(),
+            QueueBindOptions::default(),
+            none,
+        )
         .await
         .unwrap();
     connection.close(200, "done".into()).await.unwrap();
@@ -190,7 +213,10 @@ async fn create_topic(bootstrap: &str) {
         .create()
         .unwrap();
     let topic = NewTopic::new(TOPIC, 1, TopicReplication::Fixed(1));
-    let results = admin.create_topics([&topic], &AdminOptions::new()).await.unwrap();
+    let results = admin
+        .create_topics([&topic], &AdminOptions::new())
+        .await
+        .unwrap();
     results.into_iter().for_each(|result| {
         result.unwrap();
     });
@@ -200,7 +226,8 @@ async fn brokers(dir: &std::path::Path) -> Option<(Kafka, RabbitMq)> {
     let dir = dir.to_owned();
     let start = move || {
         let kafka = brokers::available("kafka", Kafka::own(dir.join("kafka"))).unwrap()?;
-        let rabbitmq = brokers::available("rabbitmq", RabbitMq::own(dir.join("rabbitmq"))).unwrap()?;
+        let rabbitmq =
+            brokers::available("rabbitmq", RabbitMq::own(dir.join("rabbitmq"))).unwrap()?;
         Some((kafka, rabbitmq))
     };
     let (kafka, rabbitmq) = tokio::task::spawn_blocking(start).await.unwrap()?;
@@ -271,7 +298,10 @@ async fn a_didit_event_reaches_kafka_rabbitmq_and_http_and_nothing_is_lost_while
         for number in from..to {
             let body = didit_approved(&format!("e-{number}"), &format!("user-{}", number % 7));
             let answer = client.didit(&url, SECRET, &body).await.unwrap();
-            assert_eq!(answer.status, 200, "a sink that is away is no reason to refuse");
+            assert_eq!(
+                answer.status, 200,
+                "a sink that is away is no reason to refuse"
+            );
             sent.insert(answer.json()["id"].as_str().unwrap().to_owned());
         }
     };
@@ -290,7 +320,10 @@ async fn a_didit_event_reaches_kafka_rabbitmq_and_http_and_nothing_is_lost_while
 
     let settled = eventually("all events' ends", 3 * PATIENCE, async || {
         let events = host.events(&client, "").await;
-        let open = events.iter().filter(|event| event["finished"] != true).count();
+        let open = events
+            .iter()
+            .filter(|event| event["finished"] != true)
+            .count();
         (open == 0 && events.len() == 301).then_some(events)
     })
     .await;
@@ -307,6 +340,11 @@ async fn a_didit_event_reaches_kafka_rabbitmq_and_http_and_nothing_is_lost_while
     assert_eq!(in_topic, sent, "in the Kafka topic");
     let queue = from_rabbitmq(rabbitmq.url(), 300).await;
     let mut in_queue: HashSet<String> = queue.iter().map(|seen| seen.id.clone()).collect();
-    in_queue.insert(sent.iter().find(|id| !in_queue.contains(*id)).unwrap().clone());
+    in_queue.insert(
+        sent.iter()
+            .find(|id| !in_queue.contains(*id))
+            .unwrap()
+            .clone(),
+    );
     assert_eq!(in_queue, sent, "in the RabbitMQ queue");
 }

@@ -74,7 +74,10 @@ async fn reloads_under_load_fail_no_request_lose_no_event_and_keep_order() {
                     let number = counter.fetch_add(1, Ordering::Relaxed);
                     // Each sender has a subject of its own, so its events have an order.
                     let body = didit_approved(&format!("e-{number}"), &format!("user-{sender}"));
-                    let answer = client.didit(&url, SECRET, &body).await.expect("no failed request");
+                    let answer = client
+                        .didit(&url, SECRET, &body)
+                        .await
+                        .expect("no failed request");
                     assert_eq!(answer.status, 200);
                     let id = answer.json()["id"].as_str().unwrap().to_owned();
                     ledger.lock().unwrap().push((sender, id));
@@ -98,14 +101,24 @@ async fn reloads_under_load_fail_no_request_lose_no_event_and_keep_order() {
             assert_eq!(answer.status, 422);
             let report = answer.json();
             assert_eq!(report["ok"], false);
-            assert!(report["diagnostics"].as_str().unwrap().contains("routes.toml:"), "{report}");
+            assert!(
+                report["diagnostics"]
+                    .as_str()
+                    .unwrap()
+                    .contains("routes.toml:"),
+                "{report}"
+            );
         } else {
             let before = host.metric(&client, "hookswitch_generation").await;
             host.rewrite(&config("normalize_kyc.wasm", &crm, 4 + round));
-            eventually("the next generation, through the file alone", PATIENCE, async || {
-                let now = host.metric(&client, "hookswitch_generation").await;
-                (now > before).then_some(())
-            })
+            eventually(
+                "the next generation, through the file alone",
+                PATIENCE,
+                async || {
+                    let now = host.metric(&client, "hookswitch_generation").await;
+                    (now > before).then_some(())
+                },
+            )
             .await;
         }
     }
@@ -120,7 +133,11 @@ async fn reloads_under_load_fail_no_request_lose_no_event_and_keep_order() {
     })
     .await;
     for sender in 0..4 {
-        let sent: Vec<&String> = ledger.iter().filter(|(s, _)| *s == sender).map(|(_, id)| id).collect();
+        let sent: Vec<&String> = ledger
+            .iter()
+            .filter(|(s, _)| *s == sender)
+            .map(|(_, id)| id)
+            .collect();
         let mine: HashSet<&String> = sent.iter().copied().collect();
         let mut firsts = HashSet::new();
         let got: Vec<String> = crm
@@ -151,9 +168,15 @@ async fn a_changed_component_is_swapped_in_and_a_broken_one_is_not() {
     })
     .await;
     let body = didit_approved("e-1", "user-1");
-    let answer = client.didit(&host.url("/hooks/didit"), SECRET, &body).await.unwrap();
+    let answer = client
+        .didit(&host.url("/hooks/didit"), SECRET, &body)
+        .await
+        .unwrap();
     assert_eq!(answer.status, 200);
-    eventually("the delivery", PATIENCE, async || (crm.ids().len() == 1).then_some(())).await;
+    eventually("the delivery", PATIENCE, async || {
+        (crm.ids().len() == 1).then_some(())
+    })
+    .await;
     assert_eq!(host.metric(&client, "hookswitch_generation").await, 1.0);
 
     // Another good one: taken, by the file's change alone.
@@ -165,18 +188,31 @@ async fn a_changed_component_is_swapped_in_and_a_broken_one_is_not() {
     })
     .await;
     let body = didit_approved("e-2", "user-1");
-    client.didit(&host.url("/hooks/didit"), SECRET, &body).await.unwrap();
-    eventually("the delivery", PATIENCE, async || (crm.ids().len() == 2).then_some(())).await;
+    client
+        .didit(&host.url("/hooks/didit"), SECRET, &body)
+        .await
+        .unwrap();
+    eventually("the delivery", PATIENCE, async || {
+        (crm.ids().len() == 2).then_some(())
+    })
+    .await;
     let events = eventually("both events' records", PATIENCE, async || {
         let events = host.events(&client, "").await;
-        events.iter().all(|event| event["finished"] == true).then_some(events)
+        events
+            .iter()
+            .all(|event| event["finished"] == true)
+            .then_some(events)
     })
     .await;
     let labels: HashSet<&str> = events
         .iter()
         .map(|event| event["deliveries"][0]["plugins"].as_str().unwrap())
         .collect();
-    assert_eq!(labels.len(), 2, "each event names the build that handled it: {labels:?}");
+    assert_eq!(
+        labels.len(),
+        2,
+        "each event names the build that handled it: {labels:?}"
+    );
 }
 
 /// The same plugin as another build would be: other bytes, by a custom section at the end.
@@ -230,7 +266,10 @@ to = ["crm"]
             .header("x-github-event", "push")
             .header(
                 "x-hub-signature-256",
-                format!("sha256={}", hmac_hex("github-test-secret", command.as_bytes())),
+                format!(
+                    "sha256={}",
+                    hmac_hex("github-test-secret", command.as_bytes())
+                ),
             )
             .body(Full::from(command.to_owned()))
             .unwrap();
@@ -276,7 +315,10 @@ async fn sigterm_finishes_what_is_in_hand_and_ends_with_zero() {
     let client = Client::new();
     for number in 0..20 {
         let body = didit_approved(&format!("e-{number}"), "user-1");
-        let answer = client.didit(&host.url("/hooks/didit"), SECRET, &body).await.unwrap();
+        let answer = client
+            .didit(&host.url("/hooks/didit"), SECRET, &body)
+            .await
+            .unwrap();
         assert_eq!(answer.status, 200);
     }
     let (host, status) = tokio::time::timeout(

@@ -30,6 +30,10 @@ pub(crate) async fn eventually<T>(
 pub(crate) fn plugin(name: &str) -> PathBuf {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let path = root.join("plugins").join(format!("{name}.wasm"));
-    assert!(path.is_file(), "{} is missing: run `cargo xtask plugins`", path.display());
+    assert!(
+        path.is_file(),
+        "{} is missing: run `cargo xtask plugins`",
+        path.display()
+    );
     path
 }

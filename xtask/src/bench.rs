@@ -103,7 +103,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     {
         // A broker runs only while it is measured: idle ones still take memory and wake up.
         let kafka = match destination {
-            Destination::Kafka => brokers::available("Kafka", Kafka::start(folder.join("kafka")))?,
+            Destination::Kafka => {
+                brokers::available("Kafka", Kafka::own_making_topics(folder.join("kafka")))?
+            }
             _ => None,
         };
         let rabbit = match destination {

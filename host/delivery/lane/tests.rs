@@ -240,7 +240,10 @@ fn a_row_that_is_being_worked_on_is_not_taken_twice() {
     lane.set_backlogged();
     lane.offer(job(1, None), NOW);
     lane.settled((1, 0), State::Pending, 0);
-    assert_eq!(words(&lane.load(vec![loaded(1, None)], 8, NOW)), ["start 1"]);
+    assert_eq!(
+        words(&lane.load(vec![loaded(1, None)], 8, NOW)),
+        ["start 1"]
+    );
     assert!(lane.load(vec![loaded(1, None)], 8, NOW).is_empty());
 }
 

@@ -88,7 +88,11 @@ async fn a_chain_without_plugins_forwards_the_event() {
 #[tokio::test]
 async fn each_message_is_the_next_plugins_event() {
     let split = plugin("split", OnError::DeadLetter, |_| {
-        Ok(Outcome::Forward(vec![message("a"), message("b"), message("c")]))
+        Ok(Outcome::Forward(vec![
+            message("a"),
+            message("b"),
+            message("c"),
+        ]))
     });
     let pick = plugin("pick", OnError::DeadLetter, |event| {
         Ok(match event.kind.as_str() {
@@ -135,7 +139,10 @@ async fn on_error_decides_what_a_failure_means() {
             detail: "broken: unreachable".into()
         }
     );
-    assert_eq!(kinds(ended(vec![failing(OnError::Pass)]).await), ["status.updated"]);
+    assert_eq!(
+        kinds(ended(vec![failing(OnError::Pass)]).await),
+        ["status.updated"]
+    );
     assert_eq!(
         ended(vec![failing(OnError::Drop)]).await,
         Ended::Dropped("broken: unreachable (plugin_trap)".into())
@@ -172,7 +179,9 @@ async fn a_chain_that_makes_too_many_messages_is_cut() {
 #[tokio::test]
 async fn labels_name_the_plugins_that_were_called() {
     let pass = plugin("one", OnError::DeadLetter, |_| Ok(Outcome::Unchanged));
-    let drop = plugin("two", OnError::DeadLetter, |_| Ok(Outcome::Drop("x".into())));
+    let drop = plugin("two", OnError::DeadLetter, |_| {
+        Ok(Outcome::Drop("x".into()))
+    });
     let never = plugin("three", OnError::DeadLetter, |_| Ok(Outcome::Unchanged));
     let passed = run(&[pass, drop, never], &event(), 1, &Metrics::new()).await;
     assert_eq!(passed.plugins, "one two");

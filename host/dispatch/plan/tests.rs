@@ -1,6 +1,11 @@
 //! Tests of `plan`: tables in, verdicts out.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 use super::*;
 use crate::event::EventId;
@@ -90,7 +95,10 @@ fn a_sink_outside_of_the_route_is_a_dead_letter_that_names_it() {
     let plan = planned(vec![(route("r", &["a"], None), messages(&[Some("z")]))]);
     assert!(plan.deliveries.is_empty());
     let record = &plan.records[0];
-    assert_eq!((record.state, record.code.as_str()), (State::Dead, "unknown_sink"));
+    assert_eq!(
+        (record.state, record.code.as_str()),
+        (State::Dead, "unknown_sink")
+    );
     assert!(record.detail.contains("`z`"), "{}", record.detail);
 }
 
@@ -108,17 +116,36 @@ fn message_ids_are_the_event_id_first_and_unique_for_each_sink() {
         .collect();
     assert_eq!(
         ids,
-        [("a", ""), ("b", ""), ("a", ".2"), ("b", ".2"), ("b", ".1025"), ("c", "")]
+        [
+            ("a", ""),
+            ("b", ""),
+            ("a", ".2"),
+            ("b", ".2"),
+            ("b", ".1025"),
+            ("c", "")
+        ]
     );
 }
 
 #[test]
 fn order_holds_only_where_the_route_names_a_key_that_the_message_has() {
-    let keyed = planned(vec![(route("r", &["a"], Some("{json:/subject}")), messages(&[None]))]);
+    let keyed = planned(vec![(
+        route("r", &["a"], Some("{json:/subject}")),
+        messages(&[None]),
+    )]);
     assert_eq!(keyed.deliveries[0].key.as_deref(), Some("u-1"));
     assert!(keyed.deliveries[0].order.is_some());
-    let absent = planned(vec![(route("r", &["a"], Some("{json:/nobody}")), messages(&[None]))]);
-    assert_eq!((absent.deliveries[0].key.as_deref(), absent.deliveries[0].order), (None, None));
+    let absent = planned(vec![(
+        route("r", &["a"], Some("{json:/nobody}")),
+        messages(&[None]),
+    )]);
+    assert_eq!(
+        (
+            absent.deliveries[0].key.as_deref(),
+            absent.deliveries[0].order
+        ),
+        (None, None)
+    );
     let none = planned(vec![(route("r", &["a"], None), messages(&[None]))]);
     assert_eq!(none.deliveries[0].order, None);
 }
@@ -171,7 +198,10 @@ fn a_plugin_retry_waits_with_backoff_and_ends_in_the_dead_letters() {
     };
     let matched = Matched::default();
     let plan = replan(1, &event(), &matched, pass, &last, NOW, NOW, 1.0);
-    assert_eq!((plan.records[0].state, plan.records[0].attempts), (State::Dead, 10));
+    assert_eq!(
+        (plan.records[0].state, plan.records[0].attempts),
+        (State::Dead, 10)
+    );
 }
 
 #[test]

@@ -81,25 +81,35 @@ impl Host {
     /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status();
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &pid])
+            .status();
         assert!(sent.unwrap().success());
     }
 
     /// JSON from the admin API.
     pub(crate) async fn admin_json(&self, client: &Client, path: &str) -> serde_json::Value {
-        let answer = client.get(&format!("http://{}{path}", self.admin)).await.unwrap();
+        let answer = client
+            .get(&format!("http://{}{path}", self.admin))
+            .await
+            .unwrap();
         serde_json::from_slice(&answer.body).unwrap()
     }
 
     /// The events that the admin API lists, newest first.
     pub(crate) async fn events(&self, client: &Client, query: &str) -> Vec<serde_json::Value> {
-        let page = self.admin_json(client, &format!("/events?limit=1000{query}")).await;
+        let page = self
+            .admin_json(client, &format!("/events?limit=1000{query}"))
+            .await;
         page["events"].as_array().unwrap().clone()
     }
 
     /// A metric's value, all labels added up; 0 if it is not there.
     pub(crate) async fn metric(&self, client: &Client, name: &str) -> f64 {
-        let answer = client.get(&format!("http://{}/metrics", self.admin)).await.unwrap();
+        let answer = client
+            .get(&format!("http://{}/metrics", self.admin))
+            .await
+            .unwrap();
         let text = String::from_utf8(answer.body.to_vec()).unwrap();
         text.lines()
             .filter(|line| {
@@ -153,7 +163,10 @@ fn spawn(dir: &Path, env: &HashMap<String, String>, log: &Arc<Mutex<Vec<String>>
     });
     if is_ready.recv_timeout(PATIENCE).is_err() {
         child.kill().ok();
-        panic!("the host did not become ready:\n{}", output.lock().unwrap().join("\n"));
+        panic!(
+            "the host did not become ready:\n{}",
+            output.lock().unwrap().join("\n")
+        );
     }
     child
 }

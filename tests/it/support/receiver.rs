@@ -74,7 +74,10 @@ impl Receiver {
     /// The `webhook-id` of all that was answered with 2xx so far.
     pub(crate) fn ids(&self) -> Vec<String> {
         let received = self.received.lock().unwrap();
-        received.iter().map(|r| r.header("webhook-id").to_owned()).collect()
+        received
+            .iter()
+            .map(|r| r.header("webhook-id").to_owned())
+            .collect()
     }
 
     /// Closes the port and every connection.
@@ -85,13 +88,14 @@ impl Receiver {
 
     /// Opens the same port again.
     pub(crate) async fn start_again(&mut self) {
-        let listener = super::eventually("binding the receiver's port", super::PATIENCE, async || {
-            let socket = tokio::net::TcpSocket::new_v4().ok()?;
-            socket.set_reuseaddr(true).ok()?;
-            socket.bind(self.address).ok()?;
-            socket.listen(1024).ok()
-        })
-        .await;
+        let listener =
+            super::eventually("binding the receiver's port", super::PATIENCE, async || {
+                let socket = tokio::net::TcpSocket::new_v4().ok()?;
+                socket.set_reuseaddr(true).ok()?;
+                socket.bind(self.address).ok()?;
+                socket.listen(1024).ok()
+            })
+            .await;
         self.task = tokio::spawn(serve(listener, self.received.clone(), self.answer.clone()));
     }
 }

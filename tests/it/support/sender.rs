@@ -44,7 +44,11 @@ impl Client {
     pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, String> {
         let response = self.0.request(request).await.map_err(|e| e.to_string())?;
         let status = response.status();
-        let body = response.into_body().collect().await.map_err(|e| e.to_string())?;
+        let body = response
+            .into_body()
+            .collect()
+            .await
+            .map_err(|e| e.to_string())?;
         Ok(Answer {
             status,
             body: body.to_bytes(),
@@ -52,7 +56,12 @@ impl Client {
     }
 
     /// POSTs a Didit event signed with `secret`.
-    pub(crate) async fn didit(&self, url: &str, secret: &str, body: &str) -> Result<Answer, String> {
+    pub(crate) async fn didit(
+        &self,
+        url: &str,
+        secret: &str,
+        body: &str,
+    ) -> Result<Answer, String> {
         let request = Request::post(url)
             .header("content-type", "application/json")
             .header("x-timestamp", unix_s().to_string())
@@ -90,5 +99,8 @@ pub(crate) fn hmac_hex(secret: &str, message: &[u8]) -> String {
 
 /// Seconds since the Unix epoch.
 pub(crate) fn unix_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
 }

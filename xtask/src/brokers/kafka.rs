@@ -63,16 +63,29 @@ impl Kafka {
     }
 
     /// Starts a broker of the caller's own, which it may stop, kill and start again. The folder `dir` is emptied.
+    /// As in production, a topic that nobody created does not exist.
     ///
     /// # Errors
     /// What each source lacked, if none has one.
     pub fn own(dir: impl AsRef<Path>) -> Result<Self> {
+        Self::own_with(dir, false)
+    }
+
+    /// Like [`Kafka::own`], but a topic comes into being when it is first written to.
+    ///
+    /// # Errors
+    /// What each source lacked, if none has one.
+    pub fn own_making_topics(dir: impl AsRef<Path>) -> Result<Self> {
+        Self::own_with(dir, true)
+    }
+
+    fn own_with(dir: impl AsRef<Path>, makes_topics: bool) -> Result<Self> {
         if env::var(KAFKA_ADDRESS).is_ok_and(|value| value == "none") {
             bail!("switched off by {KAFKA_ADDRESS}=none");
         }
         let port = free_port()?;
         let docker = if Container::engine_answers() {
-            match in_docker(port) {
+            match in_docker(port, makes_topics) {
                 Ok(kafka) => return Ok(kafka),
                 Err(error) => format!("{error:#}"),
             }
@@ -82,7 +95,7 @@ impl Kafka {
         let jars = jars().with_context(|| docker.clone())?;
         // An absolute path, since Java runs in another folder than we do.
         let folder = std::path::absolute(dir)?;
-        format(&folder, &jars, port).with_context(|| docker)?;
+        format(&folder, &jars, port, makes_topics).with_context(|| docker)?;
         let origin = format!("Java, jars in {}", jars.trim_end_matches("/*"));
         let mut kafka = Self {
             bootstrap: format!("127.0.0.1:{port}"),
@@ -183,9 +196,9 @@ fn not_ours() -> Result<()> {
     bail!("the broker at {KAFKA_ADDRESS} is not ours to stop or start; use `Kafka::own`")
 }
 
-fn in_docker(port: u16) -> Result<Kafka> {
+fn in_docker(port: u16, makes_topics: bool) -> Result<Kafka> {
     let mut arguments = vec!["--publish".to_owned(), format!("127.0.0.1:{port}:{port}")];
-    for (key, value) in settings(port, 9093) {
+    for (key, value) in settings(port, 9093, makes_topics) {
         let variable = format!("KAFKA_{}", key.replace('.', "_").to_uppercase());
         arguments.extend(["--env".to_owned(), format!("{variable}={value}")]);
     }
@@ -206,7 +219,7 @@ fn in_docker(port: u16) -> Result<Kafka> {
 }
 
 /// The broker's settings, but for the folder of its data.
-fn settings(port: u16, controller_port: u16) -> Vec<(&'static str, String)> {
+fn settings(port: u16, controller_port: u16, makes_topics: bool) -> Vec<(&'static str, String)> {
     let one = || "1".to_owned();
     vec![
         ("process.roles", "broker,controller".to_owned()),
@@ -238,17 +251,18 @@ fn settings(port: u16, controller_port: u16) -> Vec<(&'static str, String)> {
         ("share.coordinator.state.topic.min.isr", one()),
         ("share.coordinator.state.topic.num.partitions", one()),
         ("group.initial.rebalance.delay.ms", "0".to_owned()),
+        ("auto.create.topics.enable", makes_topics.to_string()),
     ]
 }
 
 /// Writes the settings and makes the data folder Kafka's own.
-fn format(folder: &Path, jars: &str, port: u16) -> Result<()> {
+fn format(folder: &Path, jars: &str, port: u16, makes_topics: bool) -> Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder).with_context(|| format!("cannot empty {}", folder.display()))?;
     }
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let mut text = String::new();
-    for (key, value) in settings(port, free_port()?) {
+    for (key, value) in settings(port, free_port()?, makes_topics) {
         text += &format!("{key}={value}\n");
     }
     text += &format!("log.dirs={}\n", folder.join("data").display());
