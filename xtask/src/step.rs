@@ -157,7 +157,7 @@ impl Step {
         for (name, value) in &self.environment {
             words.push(format!("{name}={}", quoted(value)));
         }
-        words.push(quoted(&self.program));
+        words.push(shown_from(&self.folder, Path::new(&self.program)));
         words.extend(self.arguments.iter().map(|argument| quoted(argument)));
         let line = words.join(" ");
         if self.folder == repository::root() {
@@ -213,6 +213,26 @@ pub(crate) fn shown_path(path: &Path) -> String {
             .unwrap_or(path)
             .as_os_str(),
     )
+}
+
+/// A program as typed in `folder`: relative if both are in the repository, so that what is printed holds in any
+/// checkout.
+fn shown_from(folder: &Path, program: &Path) -> String {
+    let inside = |path: &Path| path.strip_prefix(repository::root()).map(Path::to_path_buf);
+    let (Ok(folder), Ok(program)) = (inside(folder), inside(program)) else {
+        return quoted(program.as_os_str());
+    };
+    let shared = folder
+        .components()
+        .zip(program.components())
+        .take_while(|(a, b)| a == b)
+        .count();
+    let mut path: PathBuf = folder.components().skip(shared).map(|_| "..").collect();
+    path.extend(program.components().skip(shared));
+    if path.components().count() == 1 {
+        path = Path::new(".").join(path);
+    }
+    quoted(path.as_os_str())
 }
 
 fn quoted(word: &OsStr) -> String {
