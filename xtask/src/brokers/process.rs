@@ -148,7 +148,9 @@ impl Guardian {
     fn of_group(group: Pid) -> Result<Self> {
         Self::spawn(&[
             "kill",
-            "-KILL",
+            // Not `-KILL`, after which Debian's sh takes `--` for a number.
+            "-s",
+            "KILL",
             "--",
             &format!("-{}", group.as_raw_nonzero()),
         ])
