@@ -28,6 +28,9 @@ pub struct RunningSink {
     pub handle: SinkHandle,
 }
 
+/// A route and its plugins, in order.
+type RouteWithChain = (Arc<config::Route>, Vec<Arc<Plugin>>);
+
 /// See the module's text.
 pub struct Generation {
     /// Counts from 1.
@@ -40,7 +43,7 @@ pub struct Generation {
     pub sinks: HashMap<Arc<str>, Arc<RunningSink>>,
     plugins: HashMap<Arc<str>, Arc<Plugin>>,
     sources: HashMap<String, Arc<config::Source>>,
-    routes_by_name: HashMap<Arc<str>, (Arc<config::Route>, Vec<Arc<Plugin>>)>,
+    routes_by_name: HashMap<Arc<str>, RouteWithChain>,
     keyed: HashMap<Arc<str>, Vec<Arc<str>>>,
 }
 

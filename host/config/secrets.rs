@@ -96,11 +96,11 @@ impl Vault<'_> {
         }
     }
 
-    fn resolve(&self, reference: &str) -> Option<Result<Secret, Diagnostic>> {
+    fn resolve(&self, reference: &str) -> Option<Result<Secret, Box<Diagnostic>>> {
         let value = if let Some(name) = reference.strip_prefix("env:") {
-            self.from_variable(name)
+            self.in_variable(name)
         } else if let Some(path) = reference.strip_prefix("file:") {
-            self.from_file(path)
+            self.in_file(path)
         } else {
             return None;
         };
@@ -109,13 +109,15 @@ impl Vault<'_> {
             if secret.is_empty() {
                 let message = format!("the secret `{reference}` is empty");
                 let hint = "an empty secret would let anybody in";
-                return Err(Diagnostic::error("secret_empty", message).hint(hint));
+                return Err(Box::new(
+                    Diagnostic::error("secret_empty", message).hint(hint),
+                ));
             }
             Ok(secret)
         }))
     }
 
-    fn from_variable(&self, name: &str) -> Result<String, Diagnostic> {
+    fn in_variable(&self, name: &str) -> Result<String, Box<Diagnostic>> {
         let missing = |why: &str| {
             Diagnostic::error(
                 "secret_missing",
@@ -123,20 +125,21 @@ impl Vault<'_> {
             )
         };
         let value = self.variable.variable(name).ok_or_else(|| {
-            missing("is not set").hint(format!("set it, for example with `export {name}=...`"))
+            let hint = format!("set it, for example with `export {name}=...`");
+            Box::new(missing("is not set").hint(hint))
         })?;
-        value.into_string().map_err(|_| missing("is not UTF-8"))
+        value
+            .into_string()
+            .map_err(|_| Box::new(missing("is not UTF-8")))
     }
 
-    fn from_file(&self, path: &str) -> Result<String, Diagnostic> {
+    fn in_file(&self, path: &str) -> Result<String, Box<Diagnostic>> {
         let full = self.folder.join(path);
         self.files.borrow_mut().push(full.clone());
         let unreadable = |why: &str| {
-            Diagnostic::error(
-                "secret_missing",
-                format!("the secret's file `{path}` {why}"),
-            )
-            .hint(format!("it is looked for at {}", full.display()))
+            let message = format!("the secret's file `{path}` {why}");
+            let hint = format!("it is looked for at {}", full.display());
+            Box::new(Diagnostic::error("secret_missing", message).hint(hint))
         };
         let size = std::fs::metadata(&full)
             .map_err(|error| unreadable(&io_reason(&error)))?

@@ -45,6 +45,10 @@ pub struct Job<T> {
 }
 
 /// What the worker has to do.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a command is carried out at once; a box would be an allocation for each delivery"
+)]
 #[derive(Debug)]
 pub enum Command<T> {
     /// Make an attempt and report it with [`Lane::finish`].

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::chain::{Ended, MESSAGES_MAX, Passed};
 use crate::config;
 use crate::event::{Event, Message};
-use crate::journal::{Attempt, Record, Seq, State};
+use crate::journal::{Attempt, PendingDelivery, Record, Seq, State};
 use crate::retry::RetryPolicy;
 use crate::route::Matched;
 use crate::sink::{Class, Delivery, Origin};
@@ -72,26 +72,24 @@ pub fn plan(
     plan
 }
 
-/// Plans the pass of one route after a plugin asked for a retry. `record` is what waited.
+/// Plans the pass of one route after a plugin asked for a retry; `waited` is what was parked then.
 #[must_use]
 pub fn replan(
-    seq: Seq,
-    event: &Arc<Event>,
+    waited: &PendingDelivery,
     matched: &Matched,
     pass: RoutePass,
-    record: &Record,
-    created_at_ms: u64,
     now_ms: u64,
     random: f64,
 ) -> Plan {
     let mut plan = Plan::default();
     let at = Place {
-        seq,
-        first_ordinal: record.ordinal,
-        attempts: record.attempts,
-        created_at_ms,
+        seq: waited.seq,
+        first_ordinal: waited.record.ordinal,
+        attempts: waited.record.attempts,
+        created_at_ms: waited.created_at_ms,
     };
-    add_pass(&mut plan, at, event, &matched.routes, pass, now_ms, random);
+    let (event, routes) = (&waited.event, &matched.routes);
+    add_pass(&mut plan, at, event, routes, pass, now_ms, random);
     plan
 }
 

@@ -58,12 +58,9 @@ async fn again(dispatcher: &Dispatcher, row: PendingDelivery) {
         deliveries,
         records,
     } = plan::replan(
-        row.seq,
-        &row.event,
+        &row,
         &matched,
         RoutePass { route, passed },
-        &row.record,
-        row.created_at_ms,
         unix_ms(),
         fastrand::f64(),
     );

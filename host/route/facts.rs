@@ -154,7 +154,7 @@ impl VariableResolver for Evaluation<'_, '_> {
             "headers" => Some(CowVal::Borrowed(facts.headers())),
             "attributes" => Some(CowVal::Borrowed(facts.attributes())),
             "received_at" => Some(CowVal::owned(facts.received_at())),
-            field => facts.text(field).map(|text| CowVal::owned(text)),
+            field => facts.text(field).map(CowVal::owned),
         }
     }
 }

@@ -91,7 +91,7 @@ async fn after_fifty_kills_under_load_every_acknowledged_event_was_delivered_or_
     // One in twenty is refused the first time round, so that retries are in flight when the kill comes.
     let asked = AtomicU64::new(0);
     crm.answer(move |_| {
-        if asked.fetch_add(1, Ordering::Relaxed) % 20 == 0 {
+        if asked.fetch_add(1, Ordering::Relaxed).is_multiple_of(20) {
             503
         } else {
             200

@@ -107,7 +107,7 @@ fn the_process_that_is_killed() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let journal = SqliteJournal::open(options(Path::new(&folder))).unwrap();
-        let start = u64::try_from(journal.stats().bytes).unwrap() * 1_000_000;
+        let start = journal.stats().bytes * 1_000_000;
         let writers: Vec<_> = (0..16_u64)
             .map(|writer| {
                 let journal = Arc::clone(&journal);

@@ -226,11 +226,8 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
             let path = entry.path();
             let name = entry.file_name();
             match entry.file_type() {
-                Ok(kind) if kind.is_dir() => {
-                    if !SKIPPED_FOLDERS.iter().any(|skipped| name == *skipped) {
-                        folders.push(path);
-                    }
-                }
+                Ok(kind) if kind.is_dir() && SKIPPED_FOLDERS.iter().any(|skip| name == *skip) => {}
+                Ok(kind) if kind.is_dir() => folders.push(path),
                 Ok(kind) if kind.is_file() => found.push(path),
                 _ => {}
             }

@@ -73,6 +73,15 @@ fn planned(passes: Vec<(Arc<config::Route>, Ended)>) -> Plan {
     plan(1, &event(), &matched, passes, NOW, 1.0)
 }
 
+fn waited(record: Record) -> PendingDelivery {
+    PendingDelivery {
+        seq: 1,
+        event: event(),
+        record,
+        created_at_ms: NOW,
+    }
+}
+
 fn sinks(plan: &Plan) -> Vec<(u32, &str)> {
     plan.deliveries
         .iter()
@@ -197,7 +206,7 @@ fn a_plugin_retry_waits_with_backoff_and_ends_in_the_dead_letters() {
         },
     };
     let matched = Matched::default();
-    let plan = replan(1, &event(), &matched, pass, &last, NOW, NOW, 1.0);
+    let plan = replan(&waited(last), &matched, pass, NOW, 1.0);
     assert_eq!(
         (plan.records[0].state, plan.records[0].attempts),
         (State::Dead, 10)
@@ -220,6 +229,6 @@ fn a_retried_pass_takes_the_ordinal_of_what_waited() {
             plugins: String::new(),
         },
     };
-    let plan = replan(1, &event(), &matched, pass, &record, NOW, NOW, 1.0);
+    let plan = replan(&waited(record), &matched, pass, NOW, 1.0);
     assert_eq!(sinks(&plan), [(1 << 16, "a"), ((1 << 16) + 1, "b")]);
 }

@@ -8,7 +8,7 @@ fn the_reference_page_and_the_table_agree() {
     let page = include_str!("../../../docs/reference/errors.md");
     let documented: Vec<&str> = page
         .lines()
-        .filter(|line| line.starts_with(|c: char| c == '|') && line.contains("| `"))
+        .filter(|line| line.starts_with('|') && line.contains("| `"))
         .collect();
     let expected: Vec<String> = Refusal::ALL
         .iter()
@@ -43,13 +43,8 @@ fn every_body_is_json_with_code_and_message() {
         let body: serde_json::Value = serde_json::from_str(row.body).unwrap();
         assert_eq!(body["error"]["code"], row.code);
         assert_eq!(body["error"]["message"], row.message);
-        assert_eq!(
-            StatusCode::from_u16(row.status)
-                .unwrap()
-                .canonical_reason()
-                .is_some(),
-            true
-        );
+        let status = StatusCode::from_u16(row.status).unwrap();
+        assert!(status.canonical_reason().is_some());
     }
 }
 

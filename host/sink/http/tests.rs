@@ -385,7 +385,8 @@ fn settings_that_cannot_work_are_named_without_their_secrets() {
         HttpSink::with_tls(&config, &http, tls).map(|_| ())
     };
     assert_eq!(with(&|_| {}), Ok(()));
-    let changes: [(&dyn Fn(&mut config::Http), &str); 6] = [
+    type Change<'c> = &'c dyn Fn(&mut config::Http);
+    let changes: [(Change<'_>, &str); 6] = [
         (
             &|http| http.sign = vec![Secret::new("whsec_s3cret!")],
             "whsec_",

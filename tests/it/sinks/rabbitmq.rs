@@ -378,17 +378,15 @@ async fn an_exchange_that_goes_away_ends_in_a_configuration_error() {
         .exchange_delete(rig.name.as_str().into(), Default::default())
         .await
         .unwrap();
-    eventually("a configuration error", PATIENCE, async || {
+    let error = eventually("an error that does not pass", PATIENCE, async || {
         let error = sink.deliver(&routable("m")).await.unwrap_err();
-        match error.class {
-            Class::Transient => None,
-            class => Some(assert_eq!(
-                (class, error.code.as_str()),
-                (Class::Configuration, "unknown_exchange")
-            )),
-        }
+        (error.class != Class::Transient).then_some(error)
     })
     .await;
+    assert_eq!(
+        (error.class, error.code.as_str()),
+        (Class::Configuration, "unknown_exchange")
+    );
     sink.close().await;
 }
 
