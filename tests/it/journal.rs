@@ -119,7 +119,7 @@ fn the_process_that_is_killed() {
                             panic!("{answer:?}");
                         };
                         say(&format!("stored {number}"));
-                        if number % 3 == 0 {
+                        if number.is_multiple_of(3) {
                             say(&format!("settling {number}"));
                             journal.settle(delivered(seq)).await.unwrap();
                             say(&format!("settled {number}"));

@@ -93,7 +93,7 @@ async fn reloads_under_load_fail_no_request_lose_no_event_and_keep_order() {
             (ledger.lock().unwrap().len() >= wanted).then_some(())
         })
         .await;
-        if round % 2 == 0 {
+        if round.is_multiple_of(2) {
             // A bad one: the running generation stays, and the answer says why.
             host.rewrite("[sources.didit]\npath = 7\n");
             let request = http::Request::post(&admin).body(Full::default()).unwrap();

@@ -290,7 +290,8 @@ fn declare(rabbit: &RabbitMq, folder: &Path) -> Result<()> {
 }
 
 /// The example plugin that edits JSON, on fields that the body has.
-const PLUGIN_CONFIG: &str = "config = { rules = [{ pointer = \"/subject/email\", action = \"mask\" }, { pointer = \"/subject/name\", action = \"drop\" }] }\n";
+const PLUGIN_CONFIG: &str =
+    "config = { mask = [\"/subject/email\"], drop = [\"/subject/name\"] }\n";
 
 /// Waits until a page of metrics says so.
 fn wait_until(
