@@ -42,7 +42,7 @@ async fn rig() -> Option<KafkaRig> {
 }
 
 async fn own_rig() -> Option<KafkaRig> {
-    let start = || brokers::available("Kafka", Kafka::own(folder("sinks-kafka-own"))).unwrap();
+    let start = || brokers::available("Kafka", Kafka::own(folder(&unique("kafka-own")))).unwrap();
     let broker = tokio::task::spawn_blocking(start).await.unwrap()?;
     let bootstrap = broker.bootstrap().to_owned();
     Some(rig_at(&bootstrap, Some(Mutex::new(broker))).await)

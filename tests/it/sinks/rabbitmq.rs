@@ -49,7 +49,7 @@ async fn rig() -> Option<RabbitRig> {
 }
 
 async fn own_rig() -> Option<RabbitRig> {
-    let own = || RabbitMq::own(folder("sinks-rabbitmq-own"));
+    let own = || RabbitMq::own(folder(&unique("rabbitmq-own")));
     let start = move || brokers::available("RabbitMQ", own()).unwrap();
     let broker = tokio::task::spawn_blocking(start).await.unwrap()?;
     let url = broker.url().to_owned();
