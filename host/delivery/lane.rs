@@ -180,7 +180,10 @@ impl<T> Lane<T> {
 
     /// A record of [`Command::Settle`] is in the journal.
     pub fn settled(&mut self, id: DeliveryId, state: State, next_at_ms: i64) {
-        self.claimed.remove(&id);
+        if self.claimed.remove(&id) && state != State::Pending && self.pending > 0 {
+            // The next delivery of its key can be seen from now on.
+            self.next_check_ms = 0;
+        }
         if state == State::Pending {
             let due = u64::try_from(next_at_ms).unwrap_or(0);
             self.next_check_ms = self.next_check_ms.min(due);

@@ -4,6 +4,7 @@
 //! that finds the queue full for longer than [`OFFER_WAIT`] goes to the journal, so a slow sink holds
 //! up nobody. The sink is closed only after its last attempt ended.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -134,6 +135,8 @@ pub struct Worker {
     lane: Lane<Carry>,
     attempts: JoinSet<Attempted>,
     settles: FuturesUnordered<BoxFuture<'static, Settled>>,
+    /// While the journal is read: what was settled meanwhile, and may stand in the answer as it was before.
+    settled_meanwhile: Option<HashSet<DeliveryId>>,
 }
 
 impl Worker {
@@ -166,6 +169,7 @@ impl Worker {
             abort: abort.clone(),
             attempts: JoinSet::new(),
             settles: FuturesUnordered::new(),
+            settled_meanwhile: None,
         };
         let task = tokio::spawn(worker.run(before));
         SinkHandle {
@@ -217,30 +221,32 @@ impl Worker {
         let mut asked = 0;
         let mut publish = tokio::time::interval(PUBLISH_EVERY);
         publish.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-        let mut draining = false;
+        let (mut draining, mut closed) = (false, false);
         loop {
             let now_ms = unix_ms();
             if reading.is_none()
                 && let Some(limit) = self.lane.wants(now_ms)
             {
                 asked = limit;
+                self.settled_meanwhile = Some(HashSet::new());
                 let (journal, name) = (self.journal.clone(), self.settings.name.clone());
                 reading = Some(async move { journal.due(&name, now_ms, limit).await }.boxed());
             }
-            let finished = draining
-                && self.inbox.is_empty()
-                && self.attempts.is_empty()
-                && self.settles.is_empty();
+            // Not `is_empty`: an offer may be on its way into the closed inbox, and only the end of the inbox
+            // says that none is.
+            let finished =
+                draining && closed && self.attempts.is_empty() && self.settles.is_empty();
             if finished {
                 return;
             }
             let wake = self.lane.wake_at_ms();
             tokio::select! {
-                count = self.inbox.recv_many(&mut offers, INBOX) => {
+                count = self.inbox.recv_many(&mut offers, INBOX), if !closed => {
                     for (offer, place) in offers.drain(..) {
                         self.take(offer, place);
                     }
-                    if count == 0 && !draining {
+                    closed = count == 0;
+                    if closed && !draining {
                         draining = true;
                         self.drain_lane();
                     }
@@ -302,7 +308,11 @@ impl Worker {
             tracing::error!(sink = %self.settings.name, %error, "reading due deliveries failed");
             Vec::new()
         });
+        let outdated = self.settled_meanwhile.take().unwrap_or_default();
         let jobs = rows.into_iter().filter_map(|row| {
+            if outdated.contains(&(row.seq, row.record.ordinal)) {
+                return None;
+            }
             Some(Job {
                 carry: Carry {
                     progress: Arc::new(Progress::recorded(row.seq)),
@@ -336,15 +346,19 @@ impl Worker {
                         continue;
                     };
                     let journal = self.journal.clone();
-                    self.settles.push(
-                        async move {
-                            let result = journal.settle(settlement).await;
-                            // Only now may the event's share of the memory bound be given back.
-                            drop(job);
-                            (id, state, next_at_ms, result)
-                        }
-                        .boxed(),
-                    );
+                    let mut settle = async move {
+                        let result = journal.settle(settlement).await;
+                        // Only now may the event's share of the memory bound be given back.
+                        drop(job);
+                        (id, state, next_at_ms, result)
+                    }
+                    .boxed();
+                    // The first poll queues the records, and the journal writes in the order queued: an
+                    // older delivery of a key is never seen after a younger one.
+                    match (&mut settle).now_or_never() {
+                        Some(settled) => self.settled(settled),
+                        None => self.settles.push(settle),
+                    }
                 }
             }
         }
@@ -400,6 +414,9 @@ impl Worker {
     fn settled(&mut self, (id, state, next_at_ms, result): Settled) {
         if let Err(error) = result {
             tracing::error!(sink = %self.settings.name, seq = id.0, %error, "recording a delivery failed; it will be made again");
+        }
+        if let Some(settled) = &mut self.settled_meanwhile {
+            settled.insert(id);
         }
         self.lane.settled(id, state, next_at_ms);
     }

@@ -65,8 +65,10 @@ async fn reloads_under_load_fail_no_request_lose_no_event_and_keep_order() {
     let stop = Arc::new(AtomicBool::new(false));
     let ledger = Arc::new(Mutex::new(Vec::new()));
     let counter = Arc::new(AtomicU64::new(0));
+    let crm = Arc::new(crm);
     let senders: Vec<_> = (0..4)
         .map(|sender| {
+            let crm = crm.clone();
             let (client, url) = (client.clone(), url.clone());
             let (stop, ledger, counter) = (stop.clone(), ledger.clone(), counter.clone());
             tokio::spawn(async move {
@@ -81,6 +83,10 @@ async fn reloads_under_load_fail_no_request_lose_no_event_and_keep_order() {
                     assert_eq!(answer.status, 200);
                     let id = answer.json()["id"].as_str().unwrap().to_owned();
                     ledger.lock().unwrap().push((sender, id));
+                    // A steady load, not an ever longer backlog.
+                    while ledger.lock().unwrap().len() > crm.count() + 64 {
+                        tokio::time::sleep(Duration::from_millis(2)).await;
+                    }
                 }
             })
         })

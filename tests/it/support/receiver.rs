@@ -71,6 +71,11 @@ impl Receiver {
         self.received.lock().unwrap().clone()
     }
 
+    /// How many were answered with 2xx so far.
+    pub(crate) fn count(&self) -> usize {
+        self.received.lock().unwrap().len()
+    }
+
     /// The `webhook-id` of all that was answered with 2xx so far.
     pub(crate) fn ids(&self) -> Vec<String> {
         let received = self.received.lock().unwrap();
