@@ -25,7 +25,7 @@ pub mod socket;
 pub mod tls;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use crate::config;
 use crate::journal::Journal;
@@ -74,12 +74,7 @@ pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 /// The machine's clock.
 #[must_use]
 pub fn system_clock() -> Clock {
-    Arc::new(|| {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        since.map_or(0, |since| {
-            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-        })
-    })
+    Arc::new(crate::clock::unix_ms)
 }
 
 /// What ingress works with.

@@ -28,7 +28,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
@@ -141,10 +141,7 @@ type BeforeCommit = Arc<dyn Fn(&Connection) -> rusqlite::Result<()> + Send + Syn
 impl Default for Seams {
     fn default() -> Self {
         Self {
-            clock: Arc::new(|| {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH);
-                now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
-            }),
+            clock: Arc::new(crate::clock::unix_ms),
             free_bytes: Arc::new(space::free_bytes),
             before_commit: Arc::new(|_| Ok(())),
             tick: Duration::from_secs(1),

@@ -4,7 +4,7 @@
 //! [`super::deadline`]). Afterwards the store is dropped with all that the guest had. Invariant: nothing of one call is seen by another.
 
 use std::panic::AssertUnwindSafe;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -20,6 +20,7 @@ use super::limits::{self, Expired, HostCallsSpent, Late};
 use super::loader::{Loaded, Plugin};
 use super::log::one_line;
 use super::{Outcome, PluginError, output};
+use crate::clock::unix_ms;
 use crate::event::{Event, EventId, Header, Message};
 
 impl Plugin {
@@ -79,7 +80,8 @@ impl Loaded {
         let _slots = self.slots().await;
         let _running = self.engine.ticker().run();
         let time = limits::VALIDATE_TIME;
-        let mut store = self.store(None, now_ms(), time);
+        // No event belongs to this call, so its clock stands at the time of loading.
+        let mut store = self.store(None, unix_ms(), time);
         store.set_hostcall_fuel(limits::HOST_CALL_BYTES);
         let answer = tokio::time::timeout(deadline::overall(time), async {
             let instance = self.pre.instantiate_async(&mut store).await?;
@@ -253,12 +255,4 @@ fn failed(code: &'static str, detail: &str) -> PluginError {
         code,
         detail: detail.to_owned(),
     }
-}
-
-/// For `validate`, which no event belongs to.
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| {
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    })
 }
