@@ -4,9 +4,9 @@
 //! certain, and how a sample event looks. This module parses; it verifies nothing.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::LazyLock;
 
+use ipnet::IpNet;
 use serde::Deserialize;
 
 use crate::event::Header;
@@ -33,17 +33,23 @@ pub struct Preset {
     /// What is not certain, for people.
     #[serde(default)]
     pub doubt: String,
-    /// What the secret is and where the provider shows it.
+    /// What the secret is and where the provider shows it, or where it is entered.
     pub secret: String,
+    /// Who makes the secret up.
+    #[serde(default)]
+    pub secret_choice: SecretChoice,
+    /// How the secret is written.
+    #[serde(default)]
+    pub secret_form: SecretForm,
     /// Parameters that the scheme takes, with their meaning.
     #[serde(default)]
     pub params: BTreeMap<String, String>,
     /// True if the source has to know its own public URL.
     #[serde(default)]
     pub needs_public_url: bool,
-    /// Addresses that the provider publishes as its senders.
+    /// Address ranges that the provider publishes as its senders.
     #[serde(default)]
-    pub ips: Vec<IpAddr>,
+    pub ips: Vec<IpNet>,
     /// The answers that the provider wants.
     #[serde(default)]
     pub answer: Answer,
@@ -84,14 +90,50 @@ impl Confidence {
     }
 }
 
-/// Status codes of answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+/// Who makes the secret up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretChoice {
+    /// The provider does, and shows it.
+    #[default]
+    Provider,
+    /// You do, and enter it in the provider's settings. `hookswitch sources new` can make a strong one.
+    You,
+}
+
+/// How a secret is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretForm {
+    /// Text without a form of its own.
+    #[default]
+    Text,
+    /// `whsec_` and the Base64 of 24 to 64 bytes.
+    Whsec,
+    /// The Base64 of the key's bytes.
+    Base64,
+    /// The hexadecimal digits of the key's bytes.
+    Hex,
+    /// `user:password`.
+    Basic,
+    /// The sender's public key: it is no secret, and nobody but the sender can sign with its private half.
+    PublicKey,
+    /// The sender's certificate, in PEM.
+    Certificate,
+}
+
+/// Status codes of answers, and what the provider makes of them.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Answer {
     /// To a stored event. 200 is the one code that every provider takes for success.
     pub ok: u16,
     /// To a request that is not authentic.
     pub reject: u16,
+    /// How long the provider waits for an answer, for people; empty where it is not known.
+    pub within: String,
+    /// When the provider sends again after anything else, for people; empty where it is not known.
+    pub retries: String,
 }
 
 impl Default for Answer {
@@ -99,6 +141,8 @@ impl Default for Answer {
         Self {
             ok: 200,
             reject: 401,
+            within: String::new(),
+            retries: String::new(),
         }
     }
 }

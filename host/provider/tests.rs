@@ -6,7 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
-use super::{EMBEDDED, Preset, names, parse, preset};
+use super::{EMBEDDED, Preset, SecretForm, names, parse, preset};
 use crate::event::Header;
 use crate::secret::Secret;
 use crate::verify::{Params, Request, Verifier, sign};
@@ -22,11 +22,12 @@ fn all() -> Vec<Preset> {
 
 /// A secret in the form that a preset's key rule wants.
 fn secret(preset: &Preset) -> Secret {
-    Secret::new(match preset.name {
-        "standard-webhooks" | "svix" | "gitlab" => "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz",
-        "adyen-platform" => "00112233445566778899aabbccddeeff",
-        "idwise" | "ondato" => "user:password",
-        _ => "a-sample-secret",
+    Secret::new(match preset.secret_form {
+        SecretForm::Whsec => "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz",
+        SecretForm::Base64 => "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz",
+        SecretForm::Hex => "00112233445566778899aabbccddeeff",
+        SecretForm::Basic => "user:password",
+        SecretForm::Text | SecretForm::PublicKey | SecretForm::Certificate => "a-sample-secret",
     })
 }
 
