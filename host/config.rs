@@ -8,7 +8,6 @@ pub mod codes;
 pub mod diagnostic;
 pub mod keys;
 mod mask;
-mod network;
 pub mod read;
 pub mod resolve;
 pub mod secrets;

@@ -16,11 +16,14 @@ pub mod config;
 
 pub mod clock;
 pub mod event;
+pub mod network;
 pub mod secret;
 
 pub mod ingress;
 pub mod provider;
 pub mod verify;
+
+pub mod fetch;
 
 pub mod journal;
 

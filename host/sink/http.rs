@@ -5,7 +5,6 @@
 //! [`connect`] refuses addresses that are not public. No message shows more of the URL than scheme, host
 //! and port, because paths and queries of webhooks are often secrets.
 
-mod address;
 mod answer;
 mod connect;
 mod failure;
@@ -24,11 +23,10 @@ use http::header::{HeaderMap, RETRY_AFTER};
 use http::{Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper_rustls::ConfigBuilderExt;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use jiff::Timestamp;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::answer::excerpt;
@@ -36,6 +34,7 @@ use self::connect::{Connector, Reused};
 use self::signature::SigningKey;
 use super::{Class, Delivery, Receipt, SetupError, Sink, SinkError, envelope};
 use crate::config;
+use crate::network::trust;
 
 /// Bytes of a response that are read; if there are more, the connection is dropped.
 const RESPONSE_BYTES_MAX: usize = 16 * 1024;
@@ -173,21 +172,15 @@ impl Sink for HttpSink {
 
 /// TLS settings; reads the system's root certificates only where they will be needed.
 fn tls_config(with_roots: bool) -> Result<ClientConfig, String> {
-    let provider = rustls::crypto::ring::default_provider();
-    let builder = ClientConfig::builder_with_provider(provider.into())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| format!("TLS cannot be set up: {error}"))?;
-    let builder = if with_roots {
-        builder.with_native_roots().map_err(|error| {
-            format!(
-                "no root certificates found for https ({error}); \
-                 install the package `ca-certificates` or set SSL_CERT_FILE"
-            )
-        })?
+    let settings = if with_roots {
+        trust::system()
     } else {
-        builder.with_root_certificates(RootCertStore::empty())
+        trust::nobody()
     };
-    Ok(builder.with_no_client_auth())
+    settings.map_err(|error| match std::error::Error::source(&error) {
+        Some(cause) => format!("{error} ({cause})"),
+        None => error.to_string(),
+    })
 }
 
 /// The part of the URL that messages show.

@@ -23,7 +23,7 @@ const LINES_MAX: usize = 600;
 const FENCES: [(&str, &[&str]); 10] = [
     ("hyper", HTTP),
     ("hyper_util", HTTP),
-    ("hyper_rustls", &["sink/http", "cli/send"]),
+    ("hyper_rustls", &["network/trust", "sink/http", "cli/send"]),
     ("wasmtime", &["plugin"]),
     ("wasmtime_wasi", &["plugin"]),
     ("rdkafka", &["sink/kafka"]),
@@ -35,6 +35,7 @@ const FENCES: [(&str, &[&str]); 10] = [
 const HTTP: &[&str] = &[
     "ingress",
     "admin",
+    "fetch",
     "sink/http",
     "cli/send",
     "cli/receive",

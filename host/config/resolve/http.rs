@@ -8,8 +8,8 @@ use super::Reading;
 use crate::config::Http;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::keys;
-use crate::config::network::is_public;
 use crate::config::read::{Table, Text};
+use crate::network::is_public;
 use crate::secret::Secret;
 
 /// Header names that the HTTP client or the sink itself writes.

@@ -24,7 +24,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tower_service::Service;
 
-use super::address::is_allowed;
+use crate::network::{PrivateAddress, is_allowed, permitted};
 
 /// Time for name resolution and TCP.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -34,11 +34,6 @@ const TLS_TIMEOUT: Duration = Duration::from_secs(5);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type BoxFuture<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
-
-/// The name resolved to, or the URL is, an address that may not be connected to.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("`{0}` is not a public address; if that is meant, name its network in `allow_private`")]
-pub(super) struct PrivateAddress(pub(super) IpAddr);
 
 /// A step of connecting took too long.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -135,27 +130,6 @@ impl Service<Name> for Resolver {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             Ok(permitted(found, &allow)?.into_iter())
         })
-    }
-}
-
-/// The addresses that may be connected to; an error if there were only others.
-fn permitted(
-    found: impl Iterator<Item = SocketAddr>,
-    allow: &[IpNet],
-) -> Result<Vec<SocketAddr>, PrivateAddress> {
-    let mut refused = None;
-    let permitted: Vec<_> = found
-        .filter(|address| {
-            let ok = is_allowed(address.ip(), allow);
-            if !ok {
-                refused = Some(address.ip());
-            }
-            ok
-        })
-        .collect();
-    match refused {
-        Some(ip) if permitted.is_empty() => Err(PrivateAddress(ip)),
-        _ => Ok(permitted),
     }
 }
 
@@ -258,22 +232,6 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
-
-    #[test]
-    fn a_name_with_public_and_private_addresses_keeps_the_public_ones() {
-        let found: Vec<SocketAddr> = ["10.0.0.1:0", "1.1.1.1:0", "[::1]:0"]
-            .map(|a| a.parse().unwrap())
-            .to_vec();
-        let kept = permitted(found.into_iter(), &[]).unwrap();
-        assert_eq!(kept, ["1.1.1.1:0".parse().unwrap()]);
-    }
-
-    #[test]
-    fn a_name_with_only_private_addresses_is_refused() {
-        let found = ["169.254.169.254:0".parse().unwrap()];
-        let refused = permitted(found.into_iter(), &[]).unwrap_err();
-        assert!(refused.to_string().contains("169.254.169.254"));
-    }
 
     #[test]
     fn literal_hosts_are_recognised_in_each_spelling() {

@@ -7,7 +7,8 @@ use std::error::Error as StdError;
 use http::Extensions;
 use hyper_util::client::legacy::Error as ClientError;
 
-use super::connect::{PrivateAddress, Reused, TooSlow};
+use super::connect::{Reused, TooSlow};
+use crate::network::PrivateAddress;
 use crate::sink::{Class, SinkError};
 
 /// A request without an answer.

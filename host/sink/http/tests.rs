@@ -357,7 +357,7 @@ async fn a_certificate_is_checked_and_http_2_is_spoken_where_offered() {
     let http = settings(&url);
     let config = config_of(SinkKind::Http(http.clone()), TIMEOUT);
     for trusted in [false, true] {
-        let mut roots = RootCertStore::empty();
+        let mut roots = rustls::RootCertStore::empty();
         if trusted {
             roots.add(certificate.clone()).unwrap();
         }

@@ -1,22 +1,56 @@
-//! Addresses: which ones an HTTP sink may connect to.
+//! Network: what this program may connect to: addresses here, certificates in [`trust`].
 //!
-//! A webhook router that posts to whatever a name resolves to can be made to talk to the cloud's
-//! metadata service or a neighbour's database, so only publicly routable addresses pass unless
-//! `allow_private` names the network. Pure; ranges from the IANA special-purpose address registries
-//! (RFC 6890). Addresses that carry an IPv4 address inside (mapped, NAT64, 6to4) are judged by both.
+//! A webhook router that connects to whatever a name resolves to can be made to talk to the cloud's metadata
+//! service or a neighbour's database, so only publicly routable addresses pass unless the operator named
+//! their network. Whoever connects asks [`permitted`] with the very addresses it goes on to use: a name can
+//! resolve to something else a minute later. Pure; ranges from the IANA special-purpose address registries
+//! (RFC 6890). Addresses that carry an IPv4 address inside (mapped, NAT64, 6to4) are judged by that one.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+pub mod trust;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 
-/// True if the sink may connect to `address`.
-pub(super) fn is_allowed(address: IpAddr, allow_private: &[IpNet]) -> bool {
+/// The name resolved to, or the URL is, an address that may not be connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a public address; if that is meant, name its network in `allow_private`")]
+pub struct PrivateAddress(pub IpAddr);
+
+/// Those of `found` that may be connected to, in order.
+///
+/// # Errors
+/// If there were only others: one of them.
+pub fn permitted(
+    found: impl Iterator<Item = SocketAddr>,
+    allow_private: &[IpNet],
+) -> Result<Vec<SocketAddr>, PrivateAddress> {
+    let mut refused = None;
+    let permitted: Vec<_> = found
+        .filter(|address| {
+            let ok = is_allowed(address.ip(), allow_private);
+            if !ok {
+                refused = Some(address.ip());
+            }
+            ok
+        })
+        .collect();
+    match refused {
+        Some(ip) if permitted.is_empty() => Err(PrivateAddress(ip)),
+        _ => Ok(permitted),
+    }
+}
+
+/// True if `address` is public, or in one of the networks that the operator named.
+#[must_use]
+pub fn is_allowed(address: IpAddr, allow_private: &[IpNet]) -> bool {
     let address = address.to_canonical();
     is_public(address) || allow_private.iter().any(|net| net.contains(&address))
 }
 
 /// True for an address that is routable on the public internet.
-fn is_public(address: IpAddr) -> bool {
+#[must_use]
+pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_public_v4(v4),
         IpAddr::V6(v6) => is_public_v6(v6),
@@ -129,6 +163,22 @@ mod tests {
             let parsed = address.parse().unwrap();
             assert_eq!(is_allowed(parsed, &[]), expected, "{address}");
         }
+    }
+
+    #[test]
+    fn a_name_with_public_and_private_addresses_keeps_the_public_ones() {
+        let found: Vec<SocketAddr> = ["10.0.0.1:0", "1.1.1.1:0", "[::1]:0"]
+            .map(|a| a.parse().unwrap())
+            .to_vec();
+        let kept = permitted(found.into_iter(), &[]).unwrap();
+        assert_eq!(kept, ["1.1.1.1:0".parse().unwrap()]);
+    }
+
+    #[test]
+    fn a_name_with_only_private_addresses_is_refused() {
+        let found = ["169.254.169.254:0".parse().unwrap()];
+        let refused = permitted(found.into_iter(), &[]).unwrap_err();
+        assert!(refused.to_string().contains("169.254.169.254"));
     }
 
     #[test]
