@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::handshake::Handshakes;
 use crate::plugin::PluginSpec;
 use crate::retry::RetryPolicy;
 use crate::route::Filter;
@@ -157,6 +158,8 @@ pub struct Source {
     pub provider: Arc<str>,
     /// Proves that a request is authentic, and finds its event id and type.
     pub verifier: Arc<Verifier>,
+    /// What its provider asks before it sends events, and the answers.
+    pub handshakes: Arc<Handshakes>,
     /// Bytes of a body; then 413.
     pub body_bytes_max: usize,
     /// Media types that are accepted, lower-case, without parameters; empty accepts all. Others get 415.

@@ -5,9 +5,11 @@
 //! ```text
 //! connection (bounded, watched) -> head (bytes, fields, time) -> source by exact path -> method
 //!   -> content type -> in-flight bound -> body (bytes, time) -> verify -> journal.append -> 2xx
+//!                                                        |        +--> signed handshake -> 2xx
+//!                                                        +--> handshake that is not signed -> 2xx
 //! ```
 //!
-//! Invariants: a 2xx leaves only after [`Journal::append`] returned `Ok`; the body's bytes are never
+//! Invariants: the 2xx of an event leaves only after [`Journal::append`] returned `Ok`; the body's bytes are never
 //! re-encoded; each way to fail is a row of [`answer::Refusal`]; nothing a sender does makes memory grow
 //! beyond connections times heads plus in-flight times bodies. Ingress knows sources, and knows neither
 //! routes nor plugins nor sinks. With admin and the HTTP sink it is the only module that knows hyper.
@@ -21,6 +23,7 @@ pub mod listener;
 mod log_budget;
 pub mod pace;
 pub mod request;
+pub mod shake;
 pub mod socket;
 pub mod tls;
 
@@ -28,6 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config;
+use crate::fetch::Fetcher;
 use crate::journal::Journal;
 use crate::metrics::Metrics;
 
@@ -85,6 +89,8 @@ pub struct Deps {
     pub journal: Arc<dyn Journal>,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// For what a handshake wants fetched.
+    pub fetcher: Arc<Fetcher>,
     /// Bounds.
     pub limits: Limits,
     /// Now.

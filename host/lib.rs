@@ -3,7 +3,7 @@
 //! The modules are declared in the order an event travels:
 //!
 //! ```text
-//! socket -> ingress (limits) -> source (by path) -> verify -> journal.append (fsync; only now 2xx)
+//! socket -> ingress (limits) -> source (by path) -> handshake? -> verify -> journal.append (fsync; only now 2xx)
 //!        -> dispatch -> route match -> plugin chain -> sink.deliver -> settle
 //!                                        |reject       |transient: park, retry with backoff
 //!                                        +--> dead letter <--permanent, or attempts/age spent
@@ -19,6 +19,7 @@ pub mod event;
 pub mod network;
 pub mod secret;
 
+pub mod handshake;
 pub mod ingress;
 pub mod provider;
 pub mod verify;

@@ -13,7 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::journal::JournalStats;
-use series::{Pairs, Singles};
+use series::{Pairs, Seldom, Singles};
 
 /// Media type of [`Metrics::render`]: OpenMetrics 1.0, which Prometheus reads since 2.5.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -47,6 +47,7 @@ pub struct Metrics {
     accept_seconds: Singles<Histogram>,
     duplicates: Singles<Counter>,
     refused: Pairs<Counter>,
+    handshakes: Seldom<3>,
     connections_open: Gauge,
     connections: Counter,
     dispatched: Pairs<Counter>,
@@ -113,6 +114,12 @@ impl Metrics {
                 "Requests answered with an error, by operator's code",
                 ["source", "code"],
                 Counter::default,
+            ),
+            handshakes: Seldom::new(
+                r,
+                "handshakes",
+                "Providers' questions whether a URL is ours, by outcome",
+                ["source", "handshake", "outcome"],
             ),
             connections_open: plain(
                 r,
@@ -235,6 +242,12 @@ impl Metrics {
     /// `source` is [`NO_SOURCE`] where the request did not get as far as one.
     pub fn refused(&self, source: &str, code: &str) {
         self.refused.with(source, code, |counter| counter.inc());
+    }
+
+    /// A handshake ended: `answered`, `unauthorized`, `bad_challenge`, `unexpected_value`, `bad_url`, `overloaded`;
+    /// and what it wanted fetched: `confirmed`, `not_confirmed`.
+    pub fn handshake(&self, source: &str, handshake: &str, outcome: &str) {
+        self.handshakes.increment([source, handshake, outcome]);
     }
 
     /// A connection was accepted on the webhook listener.

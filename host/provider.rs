@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use crate::event::Header;
+use crate::handshake::Rule;
 use crate::verify::Scheme;
 
 /// The preset that lets everything through, for a source that has to be open. It has to be named.
@@ -56,6 +57,9 @@ pub struct Preset {
     /// Media types that its events come in, lower-case; empty where it is not known or anything goes.
     #[serde(default)]
     pub content_types: Vec<String>,
+    /// What it asks before it sends events, and the answers.
+    #[serde(default)]
+    pub handshake: Vec<Rule>,
     /// How it signs.
     pub scheme: Scheme,
     /// A sample event.

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::{self, Control, ReloadReport, Status};
 use crate::config::{self, Config, Diagnostics};
 use crate::dispatch::Dispatcher;
+use crate::fetch::Fetcher;
 use crate::generation::{Current, Parts, prepare, sweep};
 use crate::ingress::{self, Deps, Limits, Listener, Sources};
 use crate::journal::Journal;
@@ -177,6 +178,7 @@ impl Server {
             sources: current.clone() as Arc<dyn Sources>,
             journal: journal.clone(),
             metrics,
+            fetcher: Arc::new(Fetcher::new()),
             limits,
             clock: ingress::system_clock(),
             tls,

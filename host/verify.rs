@@ -16,7 +16,7 @@ mod headers;
 mod key;
 mod mac;
 pub mod part;
-mod pointer;
+pub(crate) mod pointer;
 mod render;
 pub mod scheme;
 mod setup;

@@ -3,6 +3,7 @@
 //! For trying out a source without the provider. The signature is made by [`crate::verify::sign`] from the same
 //! data that verification uses, and goes over real HTTP.
 
+mod shake;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 
 use crate::event::Header;
+use crate::handshake;
 use crate::provider::Preset;
 use crate::secret::Secret;
 use crate::verify::{Params, Request, Verifier, sign};
@@ -36,13 +38,17 @@ Examples:
   hookswitch send idwise --to http://127.0.0.1:8080/hooks/idwise --secret user:password
   hookswitch send stripe --to https://hooks.example.com/stripe --secret file:stripe.secret --body event.json
 
+  Ask as the provider does before it sends events, and see whether the answer is right:
+  hookswitch send slack --to http://127.0.0.1:8080/hooks/slack --secret env:SLACK_SECRET --handshake url_verification
+  hookswitch send meta --to http://127.0.0.1:8080/hooks/meta --secret env:META_SECRET --param verify_token=T --handshake subscribe
+
   See that a forgery is refused:
   hookswitch send github --to http://127.0.0.1:8080/hooks/github --secret env:GITHUB_SECRET --tamper
 
 Each call sends a new event id, so that no two are duplicates. A body from --body is sent as it is; if the provider
 puts a signed time into the body (didit, linear), an old body is refused as stale.
 
-Exit code: 0 answered 2xx, 1 any other answer or none, 64 the command itself was wrong.";
+Exit code: 0 answered 2xx (a handshake: answered right), 1 any other answer or none, 64 the command itself was wrong.";
 
 /// Arguments of `hookswitch send`.
 #[derive(Debug, clap::Args)]
@@ -79,6 +85,10 @@ pub struct Args {
     #[arg(long)]
     tamper: bool,
 
+    /// Send no event, but what the provider asks before it sends any, and check the answer. A wrong name lists them
+    #[arg(long, value_name = "NAME", conflicts_with = "body")]
+    handshake: Option<String>,
+
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -89,6 +99,9 @@ pub struct Args {
 /// # Errors
 /// If standard output cannot be written. What is wrong with the arguments is printed, and gives exit code 64.
 pub async fn execute(args: Args) -> anyhow::Result<ExitCode> {
+    if let Some(name) = &args.handshake {
+        return shake::execute(&args, name).await;
+    }
     let outgoing = match Outgoing::new(&args, now_ms()) {
         Ok(outgoing) => outgoing,
         Err(usage) => {
@@ -125,6 +138,7 @@ pub async fn execute(args: Args) -> anyhow::Result<ExitCode> {
 /// A request that is ready to go out.
 #[derive(Debug)]
 struct Outgoing {
+    method: http::Method,
     uri: http::Uri,
     headers: Vec<Header>,
     body: Bytes,
@@ -137,6 +151,7 @@ struct Outgoing {
 #[derive(Debug)]
 struct Answer {
     status: http::StatusCode,
+    headers: http::HeaderMap,
     body: String,
 }
 
@@ -145,11 +160,9 @@ impl Outgoing {
         let preset = args::preset(&args.provider)?;
         let secrets = secret::read_all(&args.secrets)?;
         let mut uri = target(&args.to)?;
-        let params = Params {
-            values: args.params.iter().cloned().collect(),
-            tolerance: None,
-            public_url: Some(args.url.clone().unwrap_or_else(|| args.to.clone())),
-        };
+        let mut params = params(args);
+        // What belongs to handshakes alone does not matter to an event.
+        handshake::take_values(&preset.handshake, &preset.scheme, &mut params);
         let filled = preset
             .sample
             .fill(&uuid::Uuid::now_v7().to_string(), now_ms);
@@ -179,6 +192,7 @@ impl Outgoing {
             uri = with_query(&args.to, &signed.query)?;
         }
         let mut outgoing = Self {
+            method: http::Method::POST,
             uri,
             headers,
             body,
@@ -233,7 +247,9 @@ impl Outgoing {
     }
 
     async fn post(&self) -> anyhow::Result<Answer> {
-        let mut request = http::Request::post(self.uri.clone());
+        let mut request = http::Request::builder()
+            .method(self.method.clone())
+            .uri(self.uri.clone());
         for header in &self.headers {
             request = request.header(header.name.as_str(), header.value.as_ref());
         }
@@ -249,6 +265,7 @@ impl Outgoing {
         let client = Client::builder(TokioExecutor::new()).build(connector);
         let response = client.request(request).await.context("connect and send")?;
         let status = response.status();
+        let headers = response.headers().clone();
         let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
             .collect()
             .await
@@ -257,6 +274,7 @@ impl Outgoing {
             .to_bytes();
         Ok(Answer {
             status,
+            headers,
             body: String::from_utf8_lossy(&body).trim().to_owned(),
         })
     }
@@ -291,6 +309,14 @@ impl Outgoing {
             "body": answer.body,
         })
         .to_string()
+    }
+}
+
+fn params(args: &Args) -> Params {
+    Params {
+        values: args.params.iter().cloned().collect(),
+        tolerance: None,
+        public_url: Some(args.url.clone().unwrap_or_else(|| args.to.clone())),
     }
 }
 

@@ -21,9 +21,14 @@ pub const CODES: &[(&str, &str)] = &[
         "`when` is no filter: syntax, or an unknown name",
     ),
     (
+        "bad_handshake",
+        "a handshake that is malformed, cannot work, or lacks a parameter",
+    ),
+    (
         "bad_header",
         "a header that cannot be sent, or that the sink writes itself",
     ),
+    ("bad_host", "neither a host nor a pattern of hosts"),
     (
         "bad_name",
         "a name with other characters than names have, or too long",
@@ -57,6 +62,10 @@ pub const CODES: &[(&str, &str)] = &[
         "a component, certificate or key that is not there",
     ),
     ("file_unreadable", "the config itself cannot be read"),
+    (
+        "handshake_off",
+        "warning: a handshake of the provider is not answered for want of a parameter",
+    ),
     ("missing_key", "a key that must be there"),
     ("out_of_range", "a value below or above its limits"),
     (

@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 pub use routes::{GRANTS, LIMITS, PLUGIN, ROUTE};
 pub use server::{SERVER, STORAGE, TLS, TOP};
 pub use sinks::{FILE, HTTP, KAFKA, RABBITMQ, RETRY, SIGN};
-pub use sources::SOURCE;
+pub use sources::{FETCH, SOURCE};
 
 /// What a key takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,8 @@ pub enum Kind {
     TableList(&'static str),
     /// Any table.
     AnyTable,
+    /// A list of any tables.
+    AnyTables,
 }
 
 impl Kind {
@@ -84,6 +86,7 @@ impl Kind {
                 format!("list of tables, see [`{section}`](#{})", anchor(section))
             }
             Self::AnyTable => "table".to_owned(),
+            Self::AnyTables => "list of tables".to_owned(),
         }
     }
 }
@@ -177,9 +180,9 @@ impl Section {
 }
 
 /// Every section, in the order of the reference.
-pub const SECTIONS: [&Section; 15] = [
-    &TOP, &SERVER, &TLS, &STORAGE, &SOURCE, &PLUGIN, &LIMITS, &GRANTS, &KAFKA, &RABBITMQ, &HTTP,
-    &SIGN, &FILE, &RETRY, &ROUTE,
+pub const SECTIONS: [&Section; 16] = [
+    &TOP, &SERVER, &TLS, &STORAGE, &SOURCE, &FETCH, &PLUGIN, &LIMITS, &GRANTS, &KAFKA, &RABBITMQ,
+    &HTTP, &SIGN, &FILE, &RETRY, &ROUTE,
 ];
 
 /// GitHub's anchor of a heading.

@@ -4,6 +4,7 @@
 //! checked last, when all of them are known. Nothing but the file, the environment and the files that
 //! it names is looked at.
 
+mod handshakes;
 mod http;
 mod plugins;
 mod routes;

@@ -63,11 +63,17 @@ macro_rules! refusals {
 refusals! {
     /// The head or the framing of the body is not valid HTTP, or the body ended early.
     BadRequest = 400 "Bad Request", "bad_request", "the request is not valid HTTP or its body is incomplete", None;
+    /// A request with the method of a handshake, and otherwise unlike any of the source's.
+    NoHandshake = 400 "Bad Request", "no_handshake", "this is no handshake of this source", None;
+    /// A handshake without what it wants back, or with something that is not sent back.
+    BadChallenge = 400 "Bad Request", "bad_challenge", "the handshake cannot be answered", None;
     /// The request is not authentic. The reason is for operators only.
     Unauthorized = 401 "Unauthorized", "unauthorized", "the request could not be verified", None;
+    /// A handshake with another token than the source's.
+    UnexpectedValue = 403 "Forbidden", "unexpected_value", "the handshake has another token than this source", None;
     /// No source has this path.
     NotFound = 404 "Not Found", "not_found", "no source has this path", None;
-    /// The path is a source's, but the method is not POST.
+    /// The path is a source's, but the method is neither POST nor that of one of its handshakes.
     MethodNotAllowed = 405 "Method Not Allowed", "method_not_allowed", "webhooks are sent with POST", None;
     /// The head did not arrive in time.
     HeaderTimeout = 408 "Request Timeout", "header_timeout", "the request's head did not arrive in time", None;

@@ -59,9 +59,17 @@ pub async fn serve(listener: Listener, deps: Arc<Deps>, shutdown: Shutdown) {
     }
     drop(listener);
     let all_ended = async { while connections.join_next().await.is_some() {} };
-    tokio::select! {
-        () = all_ended => return,
-        () = shutdown.cut() => {}
+    let ended = tokio::select! {
+        () = all_ended => true,
+        () = shutdown.cut() => false,
+    };
+    if ended {
+        // What handshakes want fetched was promised by their answers.
+        tokio::select! {
+            () = door.confirmations.ended() => {}
+            () = shutdown.cut() => {}
+        }
+        return;
     }
     tracing::warn!(
         open = connections.len(),

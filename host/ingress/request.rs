@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::FutureExt as _;
-use http::header::CONTENT_TYPE;
+use http::header::{ALLOW, CONTENT_TYPE};
 use http::request::Parts;
 use http::{Method, Request, StatusCode};
 use http_body::Body as _;
@@ -19,6 +19,7 @@ use super::body::{self, BodyError, Patience};
 use super::gate::{Gate, Pass};
 use super::log_budget::LogBudget;
 use super::pace::Pace;
+use super::shake::{self, Confirmations, NotShaken};
 use super::{Deps, headers};
 use crate::config::Source;
 use crate::event::{Event, EventId, Header};
@@ -31,9 +32,11 @@ use crate::verify::{self, Rejection};
 pub struct Door {
     /// The parts ingress works with.
     pub deps: Arc<Deps>,
-    shutdown: Shutdown,
+    /// What handshakes had fetched after their answer.
+    pub confirmations: Confirmations,
+    pub(super) shutdown: Shutdown,
     gate: Gate,
-    log: LogBudget,
+    pub(super) log: LogBudget,
 }
 
 impl Door {
@@ -42,6 +45,7 @@ impl Door {
     pub fn new(deps: Arc<Deps>, shutdown: Shutdown) -> Self {
         Self {
             deps,
+            confirmations: Confirmations::default(),
             shutdown,
             gate: Gate::default(),
             log: LogBudget::default(),
@@ -78,6 +82,13 @@ impl Refused {
             source,
             rejection: None,
             unread: !body.is_end_stream(),
+        }
+    }
+
+    fn shake((refusal, rejection): NotShaken, source: &Arc<Source>) -> Self {
+        Self {
+            rejection,
+            ..Self::late(refusal, source)
         }
     }
 
@@ -147,6 +158,11 @@ fn refuse(link: &Link, refused: &Refused) -> Answer {
         link.pace.leave_unread();
     }
     let mut answer = refused.refusal.answer(refused.unread && !link.http2);
+    if refused.refusal == Refusal::MethodNotAllowed
+        && let Some(Ok(allow)) = source.map(|source| source.handshakes.allow().try_into())
+    {
+        answer.headers_mut().insert(ALLOW, allow);
+    }
     if refused.refusal == Refusal::Unauthorized
         && let Some(source) = source
     {
@@ -189,23 +205,43 @@ async fn accept(
 
     let now_ms = (deps.clock)();
     let headers = event_headers(&head);
-    let verified = source.verifier.verify(
-        verify::Request {
-            method: head.method.as_str(),
-            target: head
-                .uri
-                .path_and_query()
-                .map_or("/", |target| target.as_str()),
-            headers: &headers,
-            body: &body,
-        },
-        now_ms,
-    );
-    let verified = verified.map_err(|rejection| {
-        let mut refused = Refused::late(Refusal::Unauthorized, &source);
-        refused.rejection = Some(rejection);
-        refused
-    })?;
+    let request = verify::Request {
+        method: head.method.as_str(),
+        target: head
+            .uri
+            .path_and_query()
+            .map_or("/", |target| target.as_str()),
+        headers: &headers,
+        body: &body,
+    };
+    let question = source.handshakes.find(request);
+    let shake = |question| {
+        shake::shake(link, &source, question, now_ms).map_err(|why| Refused::shake(why, &source))
+    };
+    match &question {
+        Some(question) if !question.shake.verify_first() => return shake(question),
+        None if head.method != Method::POST => {
+            return Err(Refused::late(Refusal::NoHandshake, &source));
+        }
+        None if !takes_content_type(&source, &head) => {
+            return Err(Refused::late(Refusal::UnsupportedMediaType, &source));
+        }
+        _ => {}
+    }
+    let verified = source
+        .verifier
+        .verify(request, now_ms)
+        .map_err(|rejection| {
+            if let Some(question) = &question {
+                shake::not_authentic(link, &source, question);
+            }
+            let mut refused = Refused::late(Refusal::Unauthorized, &source);
+            refused.rejection = Some(rejection);
+            refused
+        })?;
+    if let Some(question) = &question {
+        return shake(question);
+    }
 
     let dedupe = match &verified.event_id {
         Some(id) if source.dedupe => Some(dedupe_key(deps, &source, id, now_ms)),
@@ -245,10 +281,12 @@ fn admit(link: &Link, head: &Parts) -> Result<(Arc<Source>, Pass), Turned> {
     let Some(source) = deps.sources.by_path(head.uri.path()) else {
         return Err((Refusal::NotFound, None));
     };
-    if head.method != Method::POST {
+    let method = head.method.as_str();
+    if head.method != Method::POST && !source.handshakes.want(method) {
         return Err((Refusal::MethodNotAllowed, Some(source)));
     }
-    if !takes_content_type(&source, head) {
+    // Of what may be a handshake the type is looked at again once it is known to be none.
+    if !takes_content_type(&source, head) && !source.handshakes.may_ignore_body(method) {
         return Err((Refusal::UnsupportedMediaType, Some(source)));
     }
     match link.door.gate.enter(&source.name, source.in_flight_max) {

@@ -4,7 +4,7 @@
 //! stands before the family, so that only the first use of a name allocates. Bounded: at most
 //! [`SERIES_MAX`] label values (or pairs of them) of a metric, the rest shares [`OTHER`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use prometheus_client::encoding::EncodeMetric;
 use prometheus_client::metrics::TypedMetric;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
@@ -148,6 +149,51 @@ impl<M: Handle> fmt::Debug for Singles<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Singles")
             .field("label", &self.label)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A counter with several labels that is touched seldom: each use costs an allocation and a lock.
+pub struct Seldom<const N: usize> {
+    labels: [&'static str; N],
+    family: Family<Labels, Counter>,
+    known: Mutex<HashSet<Labels>>,
+}
+
+impl<const N: usize> Seldom<N> {
+    /// Registers the counter.
+    pub fn new(registry: &mut Registry, name: &str, help: &str, labels: [&'static str; N]) -> Self {
+        let family = Family::default();
+        registry.register(name, help, family.clone());
+        Self {
+            labels,
+            family,
+            known: Mutex::default(),
+        }
+    }
+
+    /// Adds one to the counter of these values.
+    pub fn increment(&self, values: [&str; N]) {
+        let named = |values: [&str; N]| -> Labels {
+            let values = values.into_iter().map(str::to_owned);
+            self.labels.into_iter().zip(values).collect()
+        };
+        let mut labels = named(values);
+        {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            if known.len() >= SERIES_MAX && !known.contains(&labels) {
+                labels = named([OTHER; N]);
+            }
+            known.insert(labels.clone());
+        }
+        self.family.get_or_create(&labels).inc();
+    }
+}
+
+impl<const N: usize> fmt::Debug for Seldom<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seldom")
+            .field("labels", &self.labels)
             .finish_non_exhaustive()
     }
 }

@@ -8,6 +8,8 @@
 
 use super::{EMBEDDED, Preset, SecretForm, names, parse, preset};
 use crate::event::Header;
+use crate::fetch::Policy;
+use crate::handshake::{Given, Handshakes, Rule};
 use crate::secret::Secret;
 use crate::verify::{Params, Request, Verifier, sign};
 
@@ -76,10 +78,49 @@ fn answers_are_what_a_sender_can_take() {
 }
 
 #[test]
-fn parameters_that_a_scheme_takes_are_explained() {
+fn parameters_that_a_scheme_or_a_handshake_takes_are_explained() {
     for one in all() {
         let explained: Vec<_> = one.params.keys().cloned().collect();
-        assert_eq!(explained, one.scheme.params(), "{}", one.name);
+        let mut taken = one.scheme.params();
+        let of_handshakes = one.handshake.iter().flat_map(Rule::param_names);
+        taken.extend(of_handshakes.map(str::to_owned));
+        taken.sort();
+        taken.dedup();
+        assert_eq!(explained, taken, "{}", one.name);
+    }
+}
+
+#[test]
+fn every_handshake_makes_sense_and_says_when_it_comes() {
+    for one in all() {
+        let secrets = [secret(&one)];
+        let params = Params::default();
+        let values = one
+            .handshake
+            .iter()
+            .flat_map(Rule::param_names)
+            .map(|name| (name.to_owned(), "a-value".to_owned()))
+            .collect();
+        let fetch = Policy {
+            hosts: vec![],
+            allow_private: vec![],
+            bytes_max: 0,
+            timeout: std::time::Duration::ZERO,
+        };
+        let given = Given {
+            scheme: &one.scheme,
+            secrets: &secrets,
+            params: &params,
+            values: &values,
+            fetch: Some(&fetch),
+        };
+        let (handshakes, off) = Handshakes::new(&one.handshake, given)
+            .unwrap_or_else(|errors| panic!("{}: {errors:?}", one.name));
+        assert_eq!(off, [], "{}", one.name);
+        assert_eq!(handshakes.names().count(), one.handshake.len());
+        for rule in &one.handshake {
+            assert!(!rule.about.is_empty(), "{} {}", one.name, rule.name);
+        }
     }
 }
 
@@ -127,6 +168,33 @@ fn every_sample_passes_its_own_scheme_with_a_fresh_event_id() {
             assert_ne!(ids.first(), ids.last(), "{} sends duplicates", one.name);
         }
     }
+}
+
+#[test]
+fn the_reference_lists_every_handshake() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/handshakes.md");
+    let page = std::fs::read_to_string(file).unwrap();
+    let head = "| provider | handshake | method | signed | when |\n|---|---|---|---|---|\n";
+    let (before, rest) = page.split_once(head).unwrap();
+    let after = rest.find("\n\n").map_or("", |end| rest.get(end..).unwrap());
+    let mut rows = vec![];
+    for one in all() {
+        for rule in &one.handshake {
+            let signed = if rule.verify_first { "yes" } else { "no" };
+            rows.push(format!(
+                "| {} | `{}` | {} | {signed} | {} |",
+                one.name,
+                rule.name,
+                rule.method.as_str(),
+                rule.about
+            ));
+        }
+    }
+    let expected = format!("{before}{head}{}{after}", rows.join("\n"));
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(file, &expected).unwrap();
+    }
+    assert!(page == expected, "stale; BLESS=1 writes it anew");
 }
 
 #[test]

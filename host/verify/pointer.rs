@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 /// A set of pointers, each with the number that [`Pointers::add`] gave it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Pointers {
+pub(crate) struct Pointers {
     root: Node,
     count: usize,
 }
@@ -27,11 +27,11 @@ struct Node {
 }
 
 /// What stood at the pointers, by number. Only strings, numbers and booleans count.
-pub(super) type Found<'b> = Vec<Option<Cow<'b, str>>>;
+pub(crate) type Found<'b> = Vec<Option<Cow<'b, str>>>;
 
 impl Pointers {
     /// Adds a pointer, or finds the number that it has.
-    pub(super) fn add(&mut self, pointer: &str) -> usize {
+    pub(crate) fn add(&mut self, pointer: &str) -> usize {
         let path: Vec<String> = pointer
             .split('/')
             .skip(1)
@@ -43,7 +43,7 @@ impl Pointers {
     }
 
     /// Looks all pointers up in `text`.
-    pub(super) fn find<'b>(&self, text: &'b [u8]) -> Found<'b> {
+    pub(crate) fn find<'b>(&self, text: &'b [u8]) -> Found<'b> {
         let mut found = vec![None; self.count];
         if self.count == 0 {
             return found;

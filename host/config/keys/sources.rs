@@ -91,9 +91,61 @@ const SOURCE_KEYS: &[Key] = &[
     ),
 ];
 
+const HANDSHAKE_KEYS: &[Key] = &[
+    optional(
+        "handshakes",
+        Kind::AnyTables,
+        "the preset's",
+        "What the provider asks before it sends events, and what is answered; see \
+         [handshakes](handshakes.md). Takes the place of the preset's; `[]` answers none.",
+    ),
+    default(
+        "confirm",
+        Kind::Bool,
+        "false",
+        "Whether the URL that a signed subscription request names is fetched, as AWS SNS wants it. Without it \
+         such a request is an event like any other.",
+    ),
+    optional(
+        "fetch",
+        Kind::Table("[sources.NAME.fetch]"),
+        "none of its own",
+        "Where `confirm` may reach besides the provider's own hosts.",
+    ),
+];
+
+/// `[sources.NAME.fetch]`
+pub const FETCH: Section = Section {
+    header: "[sources.NAME.fetch]",
+    about: "What a source may fetch over HTTPS. Only what is opted in to with another key is fetched at all; \
+            redirects are never followed. Another bundle of root certificates is named by the variable \
+            `SSL_CERT_FILE`.",
+    keys: &[&[
+        optional(
+            "hosts",
+            Kind::Texts,
+            "the provider's only",
+            "Further hosts: `api.example.com`, `.example.com` for all below it, `localhost:8443` for another \
+             port than 443, or a pattern such as `^sns[.][a-z]+[.]example[.]com$`.",
+        ),
+        optional(
+            "allow_private",
+            Kind::Texts,
+            "public addresses only",
+            "Addresses and networks that may be connected to although they are not public.",
+        ),
+        default(
+            "timeout",
+            Kind::Duration("100ms", "1m"),
+            "10s",
+            "Time for one fetch, from the name's resolution to the last byte.",
+        ),
+    ]],
+};
+
 /// `[sources.NAME]`
 pub const SOURCE: Section = Section {
     header: "[sources.NAME]",
     about: "A provider's webhooks.",
-    keys: &[SOURCE_KEYS],
+    keys: &[SOURCE_KEYS, HANDSHAKE_KEYS],
 };

@@ -125,6 +125,23 @@ impl<'t> Table<'t> {
         tables
     }
 
+    /// The tables of the list `name`, whatever they are. `None` if it is none.
+    #[must_use]
+    pub fn any_tables(&self, name: &str) -> Option<Vec<&'t Spanned<DeValue<'t>>>> {
+        let value = self.value(name)?;
+        let hint = Some(format!("write `{name} = [{{ ... }}]`"));
+        let Some(array) = value.get_ref().as_array() else {
+            self.wrong_type(name, value, "a list of tables", hint);
+            return None;
+        };
+        let other = array.iter().find(|entry| !entry.get_ref().is_table());
+        if let Some(other) = other {
+            self.wrong_type(name, other, "a list of tables", hint);
+            return None;
+        }
+        Some(array.iter().collect())
+    }
+
     /// True if the value of `name` is a list.
     #[must_use]
     pub fn is_array(&self, name: &str) -> bool {

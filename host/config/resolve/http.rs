@@ -49,7 +49,7 @@ impl<'r> Reading<'r> {
         })
     }
 
-    fn networks(&self, table: &Table<'_>) -> Option<Vec<ipnet::IpNet>> {
+    pub(super) fn networks(&self, table: &Table<'_>) -> Option<Vec<ipnet::IpNet>> {
         let mut networks = Vec::new();
         let mut whole = true;
         for text in table.texts("allow_private") {

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use serde::Deserialize as _;
 
+use super::handshakes::Signing;
 use super::{Declared, Reading};
 use crate::config::Source;
 use crate::config::diagnostic::{Diagnostic, nearest};
 use crate::config::keys;
 use crate::config::read::{Table, Text};
+use crate::handshake::{self, Handshakes, Rule};
 use crate::provider::{self, Preset};
 use crate::secret::Secret;
 use crate::verify::{Params, Scheme, SetupError, Verifier, Window};
@@ -40,6 +42,7 @@ impl<'r> Reading<'r> {
             provider,
             preset,
             verifier,
+            handshakes,
         } = verifier?;
         let answer = preset.map(|preset| preset.answer.clone()).unwrap_or_default();
         let usual_types = preset.map(|preset| preset.content_types.clone());
@@ -48,6 +51,7 @@ impl<'r> Reading<'r> {
             path: path?,
             provider,
             verifier: Arc::new(verifier),
+            handshakes,
             body_bytes_max: body_bytes_max?,
             content_types: content_types?.or(usual_types).unwrap_or_default(),
             in_flight_max: in_flight_max?,
@@ -158,16 +162,26 @@ impl<'r> Reading<'r> {
             let preset = self.preset(table)?;
             (preset.name.to_owned(), Some(preset), preset.scheme.clone())
         };
-        let (secrets, params) = (secrets?, params?);
+        let rules = self.handshake_rules(table, preset);
+        let (secrets, mut params, rules) = (secrets?, params?, rules?);
+        let values = handshake::take_values(&rules, &scheme, &mut params);
+        let signing = Signing {
+            scheme: &scheme,
+            secrets: &secrets,
+            params: &params,
+        };
+        let handshakes = self.handshakes(table, &rules, &values, signing);
         match Verifier::new(&scheme, &secrets, &params) {
             Ok(verifier) => Some(Proof {
                 provider: provider.into(),
                 preset,
                 verifier,
+                handshakes: handshakes?,
             }),
             Err(errors) => {
+                let of_handshakes: Vec<&str> = rules.iter().flat_map(Rule::param_names).collect();
                 for error in errors {
-                    self.push(setup_error(table, &references, &error));
+                    self.push(setup_error(table, &references, &error, &of_handshakes));
                 }
                 None
             }
@@ -282,10 +296,16 @@ struct Proof {
     provider: Arc<str>,
     preset: Option<&'static Preset>,
     verifier: Verifier,
+    handshakes: Arc<Handshakes>,
 }
 
 /// A verifier's complaint, at the value that it is about.
-fn setup_error(table: &Table<'_>, secrets: &[Text], error: &SetupError) -> Diagnostic {
+fn setup_error(
+    table: &Table<'_>,
+    secrets: &[Text],
+    error: &SetupError,
+    of_handshakes: &[&str],
+) -> Diagnostic {
     // Secrets are numbered from 1 in messages: `secret 2 is ...`.
     let numbered = error
         .message
@@ -309,5 +329,12 @@ fn setup_error(table: &Table<'_>, secrets: &[Text], error: &SetupError) -> Diagn
     };
     let mut diagnostic = Diagnostic::error("bad_verification", error.message.clone()).at(place);
     diagnostic.hint = error.hint.clone();
+    if error.code == "unknown_param" && !of_handshakes.is_empty() {
+        let also = format!("its handshakes take {}", of_handshakes.join(", "));
+        diagnostic.hint = Some(match &error.hint {
+            Some(hint) => format!("{hint}; {also}"),
+            None => also,
+        });
+    }
     diagnostic
 }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookswitch::config::Source;
+use hookswitch::fetch::Fetcher;
+use hookswitch::handshake;
 use hookswitch::ingress::{self, Deps, Limits, Listener, Sources, tls};
 use hookswitch::metrics::Metrics;
 use hookswitch::secret::Secret;
@@ -89,6 +91,7 @@ impl Front {
             sources: Arc::new(Paths(paths)),
             journal: journal.clone(),
             metrics: metrics.clone(),
+            fetcher: Arc::new(Fetcher::new()),
             limits: setup.limits,
             clock: ingress::system_clock(),
             tls: setup.tls,
@@ -141,6 +144,7 @@ fn source(name: &str, scheme: &str) -> Source {
         path: format!("/hooks/{name}"),
         provider: "custom".into(),
         verifier: Arc::new(verifier),
+        handshakes: handshake::none(),
         body_bytes_max: 64 * 1024,
         content_types: Vec::new(),
         in_flight_max: 100,
