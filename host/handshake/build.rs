@@ -137,17 +137,14 @@ impl Building<'_> {
             let hint = "names have 1 to 64 ASCII letters, digits, hyphens and underscores";
             self.bad(rule, "has no name that a metric can carry", hint);
         }
-        let places = rule.has.iter().chain(&rule.lacks);
-        let body =
-            !rule.json.is_empty() || places.clone().any(|place| matches!(place, Place::Json(_)));
+        let mut places = rule.has.iter().chain(&rule.lacks);
+        let body = !rule.json.is_empty() || places.any(|place| matches!(place, Place::Json(_)));
         if rule.method == Method::Post {
-            if !body && rule.query.is_empty() && rule.header.is_empty() && rule.has.is_empty() {
+            let empty = rule.json.is_empty() && rule.query.is_empty() && rule.header.is_empty();
+            if empty && rule.has.is_empty() {
                 let hint = "such as `json = { \"/type\" = \"url_verification\" }`";
-                self.bad(
-                    rule,
-                    "would take every event for itself: it has no condition",
-                    hint,
-                );
+                let what = "would take every event for itself: it has no condition";
+                self.bad(rule, what, hint);
             }
         } else if body {
             self.bad(

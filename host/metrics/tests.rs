@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::series::{Pairs, SERIES_MAX, Singles};
+use super::series::{Pairs, SERIES_MAX, Seldom, Singles};
 use super::*;
 
 /// Every metric with at least one sample, as empty families are left out of the page.
@@ -12,6 +12,7 @@ fn exercised() -> Metrics {
     metrics.accepted("didit", 0.001);
     metrics.duplicate("didit");
     metrics.refused(NO_SOURCE, "not_found");
+    metrics.handshake("slack", "url_verification", "answered");
     metrics.connection_opened();
     metrics.dispatched("kyc", "dropped");
     metrics.plugin_call("normalize", "forward", 0.000_02);
@@ -108,4 +109,18 @@ fn series_beyond_the_bound_share_one() {
     ] {
         assert!(page.lines().any(|l| l == line), "{line}");
     }
+}
+
+#[test]
+fn a_counter_that_is_touched_seldom_has_no_more_series_than_others() {
+    let mut registry = Registry::default();
+    let counter = Seldom::new(&mut registry, "c", "c", ["a", "b", "c"]);
+    for number in 0..=SERIES_MAX {
+        counter.increment(["x", "y", &number.to_string()]);
+    }
+    counter.increment(["x", "y", "0"]);
+    let mut page = String::new();
+    prometheus_client::encoding::text::encode(&mut page, &registry).unwrap();
+    assert!(page.contains("c_total{a=\"x\",b=\"y\",c=\"0\"} 2"));
+    assert!(page.contains("c_total{a=\"other\",b=\"other\",c=\"other\"} 1"));
 }

@@ -44,7 +44,9 @@ impl<'r> Reading<'r> {
             verifier,
             handshakes,
         } = verifier?;
-        let answer = preset.map(|preset| preset.answer.clone()).unwrap_or_default();
+        let answer = preset
+            .map(|preset| preset.answer.clone())
+            .unwrap_or_default();
         let usual_types = preset.map(|preset| preset.content_types.clone());
         Some(Source {
             name: name.into(),
