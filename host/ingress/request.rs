@@ -148,7 +148,9 @@ fn refuse(link: &Link, refused: &Refused) -> Answer {
         .map_or("", |rejection| &rejection.detail);
     let status = row.status;
     // What needs an operator is logged, but a flood of it does not flood the log.
-    let needs_operator = matches!(row.status, 401 | 503) || refused.refusal == Refusal::Bug;
+    let needs_operator = refused.rejection.is_some()
+        || matches!(row.status, 401 | 503)
+        || refused.refusal == Refusal::Bug;
     if needs_operator && let Some(skipped) = link.door.log.spend() {
         tracing::warn!(peer = %link.peer, source = name, status, code, detail, skipped, "webhook refused");
     } else {
