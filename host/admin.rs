@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::journal::Journal;
+use crate::journal::{Journal, JournalError};
 use crate::metrics::Metrics;
 
 pub use listener::serve;
@@ -38,6 +38,23 @@ pub trait Control: Send + Sync + 'static {
     async fn reload(&self) -> ReloadReport;
     /// The present state.
     fn status(&self) -> Status;
+    /// Sinks by name.
+    fn sinks(&self) -> Vec<view::Sink>;
+    /// Pauses or resumes a sink, durably, and gives its state then; `None` if there is no such sink.
+    ///
+    /// # Errors
+    /// If the order could not be kept; the sink goes on as before.
+    async fn order_sink(&self, name: &str, order: SinkOrder)
+    -> Result<Option<view::Sink>, JournalError>;
+}
+
+/// What an operator wants of a sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SinkOrder {
+    /// Send nothing more.
+    Pause,
+    /// Go on, whatever stopped it.
+    Resume,
 }
 
 /// How a reload went.

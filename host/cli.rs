@@ -6,8 +6,11 @@ pub mod completions;
 pub mod events;
 pub mod plugin;
 pub mod receive;
+mod remote;
 pub mod run;
 pub mod send;
+pub mod sinks;
+mod table;
 pub mod verify;
 
 use std::io;
@@ -62,6 +65,8 @@ pub enum Command {
     Receive(receive::Args),
     /// Look at what a running server took in, and what became of it
     Events(events::Args),
+    /// See how sinks do; pause and resume them
+    Sinks(sinks::Args),
     /// Work on plugins
     Plugin(plugin::Args),
     /// Print completions for a shell
@@ -103,6 +108,7 @@ impl Command {
             Self::Send(args) => send::execute(args).await,
             Self::Receive(args) => receive::execute(args).await,
             Self::Events(args) => events::execute(args).await,
+            Self::Sinks(args) => sinks::execute(args).await,
             Self::Plugin(args) => plugin::execute(args).await,
             Self::Completions(args) => completions::execute(args),
         }

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use crate::handshake::Handshakes;
 use crate::plugin::PluginSpec;
+use crate::delivery::throttle::ThrottlePolicy;
 use crate::retry::RetryPolicy;
 use crate::route::Filter;
 use crate::secret::Secret;
@@ -192,14 +193,12 @@ pub struct Sink {
     pub kind: SinkKind,
     /// When a failed delivery is tried again.
     pub retry: RetryPolicy,
-    /// Attempts at a time.
-    pub concurrency: usize,
+    /// How many attempts may be under way.
+    pub throttle: ThrottlePolicy,
     /// Time for one attempt.
     pub timeout: Duration,
     /// Deliveries that wait in memory; further ones wait in the journal.
     pub queue_max: usize,
-    /// How long a configuration error pauses the sink before the next try.
-    pub pause: Duration,
 }
 
 /// The kinds of sink.

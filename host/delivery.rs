@@ -1,18 +1,22 @@
 //! Delivery: getting planned messages to their sinks, in order where asked, until each has settled.
 //!
-//! [`lane`] decides (pure), [`worker`] does it (one task a sink), [`progress`] says what of an event
+//! [`lane`] decides (pure) with its [`throttle`], [`worker`] does it (one task a sink), [`handle`] is the way to
+//! it, [`progress`] says what of an event
 //! must be on disk before anything of it may be forgotten. Invariant: a delivery leaves memory only
 //! after the journal confirmed a record of it, or while its event is still unplanned in the journal.
 
+pub mod handle;
 pub mod lane;
 pub mod progress;
+pub mod throttle;
 pub mod worker;
 
 use crate::journal::{Record, State};
 use crate::sink::Delivery;
 
 pub use progress::Progress;
-pub use worker::{SinkHandle, Worker};
+pub use handle::{Offer, Order, SinkHandle, SinkStatus};
+pub use worker::Worker;
 
 /// The record of a delivery in this state. Pending and dead ones carry the message, so that a retry or
 /// replay sends the same bytes whatever the plugins do by then.

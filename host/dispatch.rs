@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::unix_ms;
-use crate::delivery::worker::Offer;
+use crate::delivery::Offer;
 use crate::delivery::{self, Progress};
 use crate::event::Event;
 use crate::generation::{Current, Generation};

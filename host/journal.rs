@@ -187,6 +187,8 @@ pub struct Backlog {
     pub next_at_ms: Option<i64>,
     /// Keys with pending deliveries and how many each; at most `BACKLOG_KEYS_MAX`, else `None`.
     pub keys: Option<Vec<(i64, u64)>>,
+    /// True if an operator paused the sink.
+    pub paused: bool,
 }
 
 /// The bound of [`Backlog::keys`].
@@ -278,6 +280,9 @@ pub trait Journal: Send + Sync + 'static {
 
     /// What is pending for `sink`.
     async fn backlog(&self, sink: &str) -> Result<Backlog, JournalError>;
+
+    /// Keeps for [`Journal::backlog`] whether an operator paused `sink`. Durable when it returns.
+    async fn set_paused(&self, sink: &str, paused: bool) -> Result<(), JournalError>;
 
     /// Names of sinks with pending deliveries.
     async fn pending_sinks(&self) -> Result<Vec<String>, JournalError>;

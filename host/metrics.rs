@@ -39,6 +39,21 @@ fn plugin_seconds() -> Histogram {
     Histogram::new(PLUGIN_SECONDS_BUCKETS)
 }
 
+/// A sink's figures at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SinkState {
+    /// Attempts under way.
+    pub in_flight: u64,
+    /// Deliveries that wait in memory.
+    pub queued: u64,
+    /// Deliveries that wait in the journal.
+    pub pending: u64,
+    /// Attempts at a time that are allowed now.
+    pub limit: u64,
+    /// True while nothing is sent.
+    pub paused: bool,
+}
+
 /// All metrics of the program. One per process; clones of handles are not kept outside.
 #[derive(Debug)]
 pub struct Metrics {
@@ -59,7 +74,9 @@ pub struct Metrics {
     sink_in_flight: Singles<Gauge>,
     sink_queued: Singles<Gauge>,
     sink_pending: Singles<Gauge>,
+    sink_limit: Singles<Gauge>,
     sink_paused: Singles<Gauge>,
+    sink_halts: Pairs<Counter>,
     reloads: Singles<Counter>,
     generation: Gauge,
     journal_open: Gauge,
@@ -190,12 +207,26 @@ impl Metrics {
                 "sink",
                 Gauge::default,
             ),
+            sink_limit: Singles::new(
+                r,
+                "sink_limit_deliveries",
+                "Attempts at a time that the sink's adaptive limit allows now",
+                "sink",
+                Gauge::default,
+            ),
             sink_paused: Singles::new(
                 r,
                 "sink_paused",
-                "1 while a configuration error pauses the sink",
+                "1 while nothing is sent: configuration error, open breaker, gone, or an operator's pause",
                 "sink",
                 Gauge::default,
+            ),
+            sink_halts: Pairs::new(
+                r,
+                "sink_halts",
+                "Times that errors halted a sink, by cause",
+                ["sink", "cause"],
+                Counter::default,
             ),
             reloads: Singles::new(
                 r,
@@ -288,13 +319,21 @@ impl Metrics {
     }
 
     /// A sink's present state.
-    pub fn sink_state(&self, sink: &str, in_flight: u64, queued: u64, pending: u64, paused: bool) {
-        self.sink_in_flight
-            .with(sink, |gauge| set(gauge, in_flight));
-        self.sink_queued.with(sink, |gauge| set(gauge, queued));
-        self.sink_pending.with(sink, |gauge| set(gauge, pending));
-        self.sink_paused
-            .with(sink, |gauge| set(gauge, u64::from(paused)));
+    pub fn sink_state(&self, sink: &str, state: SinkState) {
+        for (gauges, value) in [
+            (&self.sink_in_flight, state.in_flight),
+            (&self.sink_queued, state.queued),
+            (&self.sink_pending, state.pending),
+            (&self.sink_limit, state.limit),
+            (&self.sink_paused, u64::from(state.paused)),
+        ] {
+            gauges.with(sink, |gauge| set(gauge, value));
+        }
+    }
+
+    /// Errors halted a sink: `configuration`, `breaker` or `gone`.
+    pub fn sink_halted(&self, sink: &str, cause: &str) {
+        self.sink_halts.with(sink, cause, |counter| counter.inc());
     }
 
     /// Forget a sink that is gone. Its counters stay, as counters must not go back.
@@ -303,6 +342,7 @@ impl Metrics {
             &self.sink_in_flight,
             &self.sink_queued,
             &self.sink_pending,
+            &self.sink_limit,
             &self.sink_paused,
         ] {
             gauges.remove(sink);

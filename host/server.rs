@@ -4,6 +4,7 @@
 //! the config and every component are known to be good. Stop: ingress drains, dispatch hands over what
 //! it has, sinks finish their attempts, the journal closes; each step has what is left of one deadline.
 
+mod sinks;
 mod state;
 
 use std::net::SocketAddr;
@@ -16,13 +17,14 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::{self, Control, ReloadReport, Status};
+use crate::admin::{self, Control, ReloadReport, SinkOrder, Status};
 use crate::config::{self, Config, Diagnostics};
+use crate::delivery::Order;
 use crate::dispatch::Dispatcher;
 use crate::fetch::Fetcher;
 use crate::generation::{Current, Parts, prepare, sweep};
 use crate::ingress::{self, Deps, Limits, Listener, Sources};
-use crate::journal::Journal;
+use crate::journal::{Journal, JournalError};
 use crate::journal::sqlite::{OpenError, Options, SqliteJournal};
 use crate::metrics::Metrics;
 use crate::plugin::Engine;
@@ -354,6 +356,40 @@ struct Controller {
 impl Control for Controller {
     async fn reload(&self) -> ReloadReport {
         self.reloader.reload().await
+    }
+
+    fn sinks(&self) -> Vec<admin::view::Sink> {
+        let generation = self.current.load();
+        let mut sinks: Vec<_> = generation
+            .sinks
+            .values()
+            .map(|sink| sinks::view(&sink.config, &sink.handle.status()))
+            .collect();
+        sinks.sort_by(|one, other| one.name.cmp(&other.name));
+        sinks
+    }
+
+    async fn order_sink(
+        &self,
+        name: &str,
+        order: SinkOrder,
+    ) -> Result<Option<admin::view::Sink>, JournalError> {
+        let Some(sink) = self.current.load().sinks.get(name).cloned() else {
+            return Ok(None);
+        };
+        // Kept first: a restart between the two must not forget it, and a worker that starts meanwhile reads it.
+        self.journal
+            .set_paused(name, order == SinkOrder::Pause)
+            .await?;
+        let order = match order {
+            SinkOrder::Pause => Order::Pause,
+            SinkOrder::Resume => Order::Resume,
+        };
+        tracing::warn!(sink = name, ?order, "an operator ordered a sink");
+        // A worker that is ending has a successor, which reads what was kept.
+        let status = sink.handle.order(order).await;
+        let status = status.unwrap_or_else(|| sink.handle.status());
+        Ok(Some(sinks::view(&sink.config, &status)))
     }
 
     fn status(&self) -> Status {

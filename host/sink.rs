@@ -94,6 +94,8 @@ pub enum Class {
     Transient,
     /// Needs an operator: pause the sink, count no attempt.
     Configuration,
+    /// The destination says it is gone for good: halt the sink until an operator resumes it, count no attempt.
+    Gone,
     /// Will never work for this message: dead letter.
     Permanent,
 }
@@ -105,6 +107,7 @@ impl Class {
         match self {
             Self::Transient => "transient",
             Self::Configuration => "configuration",
+            Self::Gone => "gone",
             Self::Permanent => "permanent",
         }
     }

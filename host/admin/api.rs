@@ -8,9 +8,10 @@ use http::header::{
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
+use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
-use super::{Deps, guard, query, view};
+use super::{Deps, SinkOrder, guard, query, view};
 use crate::event::EventId;
 use crate::metrics;
 
@@ -24,6 +25,9 @@ Hookswitch, admin listener
   GET  /metrics       OpenMetrics for Prometheus
   GET  /events        newest events; ?source= type= state= since= limit= before=
   GET  /events/{id}   one event with its deliveries and attempts; ?body=raw downloads the body
+  GET  /sinks         how each sink does, what waits for it, what halts it
+  POST /sinks/{name}/pause   send nothing more to it, also after a restart; its events wait
+  POST /sinks/{name}/resume  go on, whatever stopped it
   POST /reload        read routes.toml again; 200, or 422 with the diagnostics
 ";
 
@@ -52,7 +56,8 @@ pub async fn answer<B>(deps: &Deps, request: Request<B>) -> Answer {
         });
         let mut answer = json(problem.status, &error);
         if problem.status == StatusCode::METHOD_NOT_ALLOWED {
-            let allow = if request.uri().path() == "/reload" {
+            let path = request.uri().path();
+            let allow = if path == "/reload" || path.starts_with("/sinks/") {
                 "POST"
             } else {
                 "GET, HEAD"
@@ -81,10 +86,16 @@ async fn route<B>(deps: &Deps, request: &Request<B>) -> Result<Answer, Problem> 
     }
     let path = request.uri().path();
     let read = matches!(*request.method(), Method::GET | Method::HEAD);
+    if let Some(rest) = path.strip_prefix("/sinks/") {
+        return match *request.method() {
+            Method::POST => order_sink(deps, rest).await,
+            _ => Err(method_not_allowed()),
+        };
+    }
     match (path, path.strip_prefix("/events/")) {
         ("/reload", _) if request.method() == Method::POST => Ok(reload(deps).await),
         ("/reload", _) => Err(method_not_allowed()),
-        ("/" | "/livez" | "/readyz" | "/metrics" | "/events", _) | (_, Some(_)) if !read => {
+        ("/" | "/livez" | "/readyz" | "/metrics" | "/sinks" | "/events", _) | (_, Some(_)) if !read => {
             Err(method_not_allowed())
         }
         ("/", _) => Ok(text(StatusCode::OK, "text/plain; charset=utf-8", INDEX)),
@@ -97,6 +108,10 @@ async fn route<B>(deps: &Deps, request: &Request<B>) -> Result<Answer, Problem> 
                 metrics::CONTENT_TYPE,
                 deps.metrics.render(),
             ))
+        }
+        ("/sinks", _) => {
+            let sinks = deps.control.sinks();
+            Ok(json(StatusCode::OK, &view::Sinks { sinks }))
         }
         ("/events", _) => events(deps, request.uri().query().unwrap_or_default()).await,
         (_, Some(id)) => event(deps, id, request.uri().query().unwrap_or_default()).await,
@@ -125,6 +140,34 @@ async fn reload(deps: &Deps) -> Answer {
         StatusCode::UNPROCESSABLE_ENTITY
     };
     json(status, &report)
+}
+
+/// `NAME/pause` or `NAME/resume`, the name percent-encoded.
+async fn order_sink(deps: &Deps, rest: &str) -> Result<Answer, Problem> {
+    let no_page = || {
+        let message = "no such page; there are /sinks/NAME/pause and /sinks/NAME/resume";
+        Problem::new(StatusCode::NOT_FOUND, "not_found", message)
+    };
+    let (name, word) = rest.rsplit_once('/').ok_or_else(no_page)?;
+    let order = match word {
+        "pause" => SinkOrder::Pause,
+        "resume" => SinkOrder::Resume,
+        _ => return Err(no_page()),
+    };
+    let name = percent_decode_str(name).decode_utf8_lossy();
+    let ordered = deps.control.order_sink(&name, order).await;
+    match ordered.map_err(unreadable)? {
+        Some(sink) => Ok(json(StatusCode::OK, &sink)),
+        None => {
+            let names: Vec<String> = deps.control.sinks().into_iter().map(|s| s.name).collect();
+            let message = format!("no sink `{name}`; there are: {}", names.join(", "));
+            Err(Problem::new(
+                StatusCode::NOT_FOUND,
+                "no_such_sink",
+                message,
+            ))
+        }
+    }
 }
 
 fn ready(deps: &Deps) -> Answer {

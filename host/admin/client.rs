@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::HOST;
-use http::{Request, StatusCode, Uri};
+use http::{Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -61,10 +61,11 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-/// GETs `target` (path and query) from the admin listener at `admin`, such as `http://127.0.0.1:9180`.
-pub async fn get(admin: &str, target: &str) -> Result<Answer, ClientError> {
+/// Asks for `target` (path and query) at the admin listener at `admin`, such as `http://127.0.0.1:9180`. The
+/// request has no body.
+pub async fn ask(admin: &str, method: Method, target: &str) -> Result<Answer, ClientError> {
     let address = address(admin)?;
-    match tokio::time::timeout(TIMEOUT, fetch(&address, target)).await {
+    match tokio::time::timeout(TIMEOUT, fetch(&address, method, target)).await {
         Ok(answer) => answer,
         Err(_) => Err(ClientError::Timeout(address)),
     }
@@ -90,7 +91,7 @@ fn address(admin: &str) -> Result<String, ClientError> {
     ))
 }
 
-async fn fetch(address: &str, target: &str) -> Result<Answer, ClientError> {
+async fn fetch(address: &str, method: Method, target: &str) -> Result<Answer, ClientError> {
     let http = |source| ClientError::Http {
         address: address.to_owned(),
         source,
@@ -102,7 +103,9 @@ async fn fetch(address: &str, target: &str) -> Result<Answer, ClientError> {
             source,
         })?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(http)?;
-    let request = Request::get(target)
+    let request = Request::builder()
+        .method(method)
+        .uri(target)
         .header(HOST, address)
         .body(Empty::<Bytes>::new())
         .map_err(|_| ClientError::Address(address.to_owned()))?;

@@ -9,6 +9,50 @@ use crate::journal::{self, DeliverySummary, EventSummary, HELD_IN_MEMORY, State}
 /// Bytes of a body that `GET /events/{id}` shows; all of it is at `?body=raw`.
 pub const BODY_SHOWN_BYTES_MAX: usize = 64 * 1024;
 
+/// `GET /sinks`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sinks {
+    /// By name.
+    pub sinks: Vec<Sink>,
+}
+
+/// One sink of the running generation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sink {
+    /// Its name in `routes.toml`.
+    pub name: String,
+    /// `kafka`, `rabbitmq`, `http` or `file`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Attempts under way.
+    pub in_flight: u64,
+    /// Attempts at a time that are allowed now.
+    pub limit: u64,
+    /// Deliveries that wait in memory.
+    pub queued: u64,
+    /// Deliveries that wait in the journal.
+    pub pending: u64,
+    /// Why nothing is sent: `configuration`, `breaker`, `gone` or `operator`; `null` if it sends.
+    pub halted: Option<String>,
+    /// When it tries again by itself, RFC 3339; `null` if only a resume makes it.
+    pub halted_until: Option<String>,
+    /// The last failed attempt since the sink was started.
+    pub last_error: Option<LastError>,
+}
+
+/// Why an attempt failed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LastError {
+    /// When, RFC 3339.
+    pub at: String,
+    /// `transient`, `configuration`, `gone` or `permanent`.
+    pub class: String,
+    /// Stable code.
+    pub code: String,
+    /// For a person.
+    pub detail: String,
+}
+
 /// `GET /events`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Page {

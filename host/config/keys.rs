@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 
 pub use routes::{GRANTS, LIMITS, PLUGIN, ROUTE};
 pub use server::{SERVER, STORAGE, TLS, TOP};
-pub use sinks::{FILE, HTTP, KAFKA, RABBITMQ, RETRY, SIGN};
+pub use sinks::{BREAKER, FILE, HTTP, KAFKA, RABBITMQ, RETRY, SIGN};
 pub use sources::{FETCH, SOURCE};
 
 /// What a key takes.
@@ -180,9 +180,9 @@ impl Section {
 }
 
 /// Every section, in the order of the reference.
-pub const SECTIONS: [&Section; 16] = [
+pub const SECTIONS: [&Section; 17] = [
     &TOP, &SERVER, &TLS, &STORAGE, &SOURCE, &FETCH, &PLUGIN, &LIMITS, &GRANTS, &KAFKA, &RABBITMQ,
-    &HTTP, &SIGN, &FILE, &RETRY, &ROUTE,
+    &HTTP, &SIGN, &FILE, &RETRY, &BREAKER, &ROUTE,
 ];
 
 /// GitHub's anchor of a heading.

@@ -11,6 +11,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::throttle::{Halt, Throttle, ThrottlePolicy};
 use crate::journal::{Attempt, Backlog, Record, Seq, State};
 use crate::retry::RetryPolicy;
 use crate::sink::{Class, Delivery, Receipt, SinkError};
@@ -27,10 +28,8 @@ const PARKED_KEYS_MAX: usize = crate::journal::BACKLOG_KEYS_MAX;
 pub struct LanePolicy {
     /// When a failed delivery is tried again.
     pub retry: RetryPolicy,
-    /// Attempts at a time.
-    pub concurrency: usize,
-    /// How long a configuration error stops the sink.
-    pub pause: Duration,
+    /// How many attempts may be under way.
+    pub throttle: ThrottlePolicy,
 }
 
 /// A delivery in the lane, with what the worker needs to have beside it.
@@ -77,9 +76,7 @@ pub struct Lane<T> {
     pending: u64,
     /// Everything goes through the journal until nothing is pending.
     backlogged: bool,
-    paused_until_ms: Option<u64>,
-    /// After a pause: one attempt at a time until one succeeds.
-    probing: bool,
+    throttle: Throttle,
     next_check_ms: u64,
     draining: bool,
 }
@@ -93,8 +90,12 @@ pub struct LaneStats {
     pub queued: u64,
     /// Deliveries that wait in the journal.
     pub pending: u64,
-    /// True while a configuration error stops the sink.
-    pub paused: bool,
+    /// Attempts at a time that are allowed now.
+    pub limit: u64,
+    /// Why nothing starts, if that is so.
+    pub halted: Option<Halt>,
+    /// When the halt ends by itself, in milliseconds since the Unix epoch.
+    pub halted_until_ms: Option<u64>,
 }
 
 impl<T> Lane<T> {
@@ -110,8 +111,7 @@ impl<T> Lane<T> {
             backlogged: backlog.keys.is_none(),
             parked: backlog.keys.unwrap_or_default().into_iter().collect(),
             pending: backlog.pending,
-            paused_until_ms: None,
-            probing: false,
+            throttle: Throttle::new(policy.throttle),
             next_check_ms: 0,
             draining: false,
         }
@@ -165,7 +165,7 @@ impl<T> Lane<T> {
         let mut commands = Vec::with_capacity(2);
         match result {
             Ok(receipt) => {
-                self.probing = false;
+                self.throttle.succeeded();
                 let mut record = super::record(&job.delivery, State::Delivered, now_ms);
                 record.attempts = record.attempts.saturating_add(1);
                 record.code = receipt.code;
@@ -193,38 +193,43 @@ impl<T> Lane<T> {
     /// How many due deliveries to read from the journal now, if any.
     #[must_use]
     pub fn wants(&self, now_ms: u64) -> Option<usize> {
-        if self.draining || self.paused(now_ms) || now_ms < self.next_check_ms {
+        if self.draining
+            || self.throttle.halted(now_ms).is_some()
+            || now_ms < self.next_check_ms
+        {
             return None;
         }
-        let room = (self.policy.concurrency * 2).saturating_sub(self.in_flight + self.ready.len());
+        let room = self.room();
         // The claimed ones may be the first that are found, so as many more are asked for.
         (room > 0).then_some(room + self.claimed.len())
     }
 
-    /// When to call again if nothing else happens, in milliseconds since the Unix epoch.
+    /// How many more deliveries are worth having in memory.
+    fn room(&self) -> usize {
+        (self.throttle.limit() * 2).saturating_sub(self.in_flight + self.ready.len())
+    }
+
+    /// When to call [`Lane::start`] and [`Lane::wants`] if nothing else happens, in milliseconds since the Unix
+    /// epoch; `None`: only when something happens.
     #[must_use]
-    pub fn wake_at_ms(&self) -> u64 {
-        match self.paused_until_ms {
-            Some(until) => until.max(self.next_check_ms),
-            None => self.next_check_ms,
+    pub fn wake_at_ms(&self, now_ms: u64) -> Option<u64> {
+        let check = (self.room() > 0).then_some(self.next_check_ms);
+        if self.throttle.halted(now_ms).is_some() {
+            return self.throttle.wake_at_ms(now_ms);
         }
+        let rate = (!self.ready.is_empty())
+            .then(|| self.throttle.wake_at_ms(now_ms))
+            .flatten();
+        check.into_iter().chain(rate).min()
     }
 
     /// Starts what may start; to be called when the time of [`Lane::wake_at_ms`] has come.
     pub fn start(&mut self, now_ms: u64) -> Vec<Command<T>> {
         let mut commands = Vec::new();
-        if self.paused(now_ms) || self.draining {
+        if self.draining {
             return commands;
         }
-        if self.paused_until_ms.take().is_some() {
-            self.probing = true;
-        }
-        let room = if self.probing {
-            1
-        } else {
-            self.policy.concurrency
-        };
-        while self.in_flight < room {
+        while !self.ready.is_empty() && self.throttle.admit(self.in_flight, now_ms) {
             let Some(job) = self.ready.pop_front() else {
                 break;
             };
@@ -232,6 +237,18 @@ impl<T> Lane<T> {
             commands.push(Command::Start(job));
         }
         commands
+    }
+
+    /// Starts nothing more until [`Lane::resume`]; what comes waits, in memory and then in the journal.
+    pub fn pause(&mut self) {
+        self.throttle.pause();
+    }
+
+    /// Ends whatever halts the sink.
+    pub fn resume(&mut self, now_ms: u64) -> Vec<Command<T>> {
+        self.throttle.resume();
+        self.next_check_ms = now_ms;
+        self.start(now_ms)
     }
 
     /// Starts nothing more; what waits in memory goes to the journal, due at once.
@@ -252,6 +269,12 @@ impl<T> Lane<T> {
         self.backlogged
     }
 
+    /// Why nothing starts, if that is so.
+    #[must_use]
+    pub fn halted(&self, now_ms: u64) -> Option<Halt> {
+        self.throttle.halted(now_ms)
+    }
+
     /// Figures.
     #[must_use]
     pub fn stats(&self, now_ms: u64) -> LaneStats {
@@ -260,12 +283,10 @@ impl<T> Lane<T> {
             in_flight: self.in_flight as u64,
             queued: (self.ready.len() + following) as u64,
             pending: self.pending,
-            paused: self.paused(now_ms),
+            limit: self.throttle.limit() as u64,
+            halted: self.throttle.halted(now_ms),
+            halted_until_ms: self.throttle.halted_until_ms(),
         }
-    }
-
-    fn paused(&self, now_ms: u64) -> bool {
-        self.paused_until_ms.is_some_and(|until| now_ms < until)
     }
 
     /// Puts a job behind the others of its key, or among the ready ones.
@@ -301,11 +322,12 @@ impl<T> Lane<T> {
     ) {
         let age = Duration::from_millis(now_ms.saturating_sub(job.delivery.created_at_ms));
         let retry = &self.policy.retry;
+        self.throttle.failed(&error, now_ms);
         let (delay, attempt) = match error.class {
             // Nothing is wrong with the delivery, so only its age can end it.
-            Class::Configuration => {
-                self.paused_until_ms = Some(now_ms + millis(self.policy.pause));
-                ((age < retry.max_age).then_some(self.policy.pause), None)
+            Class::Configuration | Class::Gone => {
+                let pause = self.policy.throttle.pause;
+                ((age < retry.max_age).then_some(pause), None)
             }
             Class::Transient | Class::Permanent => {
                 let attempts = job.delivery.attempts.saturating_add(1);

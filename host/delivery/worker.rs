@@ -1,32 +1,30 @@
 //! Worker: the task of one sink. It carries out what its [`Lane`] decides: attempts, records, reads.
 //!
 //! Invariants: at most `concurrency` attempts at a time and `queue_max` deliveries in memory; an offer
-//! that finds the queue full for longer than [`OFFER_WAIT`] goes to the journal, so a slow sink holds
-//! up nobody. The sink is closed only after its last attempt ended.
+//! without a place in it goes to the journal, so a slow sink holds up nobody. The sink is closed only after its last attempt ended.
 
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt, future::BoxFuture};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::Progress;
+use super::handle::{ORDERS, Offer, Order, SinkHandle, SinkStatus};
 use super::lane::{Command, DeliveryId, Job, Lane, LanePolicy};
+use super::throttle::Halt;
 use crate::clock::unix_ms;
 use crate::event::Message;
 use crate::journal::{Backlog, Journal, JournalError, PendingDelivery, State};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, SinkState};
 use crate::sink::{Class, Delivery, Origin, Receipt, Sink, SinkError};
 
-/// How long an offer waits for room before the sink counts as slow. Long enough for a healthy sink to
-/// drain its queue, short enough that events for other sinks hardly notice.
-const OFFER_WAIT: Duration = Duration::from_millis(250);
 /// Offers between dispatch and the worker.
 const INBOX: usize = 256;
 /// How often the sink's figures are published.
@@ -44,79 +42,17 @@ struct Carry {
     _place: Option<OwnedSemaphorePermit>,
 }
 
-/// A planned delivery on its way to a worker.
-#[derive(Debug)]
-pub struct Offer {
-    /// The delivery.
-    pub delivery: Arc<Delivery>,
-    /// Its event's progress.
-    pub progress: Arc<Progress>,
-    /// Its event's share of dispatch's memory bound.
-    pub event: Option<Arc<OwnedSemaphorePermit>>,
-    /// True if the journal has a record of it already.
-    pub recorded: bool,
-}
-
 /// What a worker runs on.
 #[derive(Clone)]
 pub struct Settings {
     /// The sink's name.
     pub name: Arc<str>,
-    /// Retry, concurrency, pause.
+    /// Retry and throttle.
     pub policy: LanePolicy,
     /// Time for one attempt.
     pub timeout: Duration,
     /// Deliveries in memory.
     pub queue_max: usize,
-}
-
-/// The way to a running worker.
-pub struct SinkHandle {
-    inbox: mpsc::Sender<(Offer, Option<OwnedSemaphorePermit>)>,
-    places: Arc<Semaphore>,
-    backlogged: Arc<AtomicBool>,
-    drain: CancellationToken,
-    abort: CancellationToken,
-    task: Mutex<Option<JoinHandle<()>>>,
-}
-
-impl SinkHandle {
-    /// Hands a delivery over; gives it back if the worker is closing.
-    ///
-    /// # Errors
-    /// The offer itself, for the sink's next worker.
-    pub async fn offer(&self, offer: Offer) -> Result<(), Offer> {
-        let place = match self.places.clone().try_acquire_owned() {
-            Ok(place) => Some(place),
-            Err(_) if self.backlogged.load(Ordering::Relaxed) => None,
-            Err(_) => tokio::time::timeout(OFFER_WAIT, self.places.clone().acquire_owned())
-                .await
-                .ok()
-                .and_then(Result::ok),
-        };
-        self.inbox
-            .send((offer, place))
-            .await
-            .map_err(|rejected| rejected.0.0)
-    }
-
-    /// Starts nothing more and parks what waits; running attempts may end.
-    pub fn drain(&self) {
-        self.drain.cancel();
-    }
-
-    /// Gives up on running attempts; their outcome is unknown and they are made again.
-    pub fn abort(&self) {
-        self.abort.cancel();
-    }
-
-    /// The worker's task, once; it ends after [`SinkHandle::drain`].
-    pub fn take_task(&self) -> Option<JoinHandle<()>> {
-        self.task
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-    }
 }
 
 type Attempted = (Job<Carry>, Result<Receipt, SinkError>);
@@ -130,6 +66,9 @@ pub struct Worker {
     metrics: Arc<Metrics>,
     inbox: mpsc::Receiver<(Offer, Option<OwnedSemaphorePermit>)>,
     backlogged: Arc<AtomicBool>,
+    orders: mpsc::Receiver<(Order, oneshot::Sender<SinkStatus>)>,
+    status: watch::Sender<SinkStatus>,
+    last_error: Option<(u64, SinkError)>,
     drain: CancellationToken,
     abort: CancellationToken,
     lane: Lane<Carry>,
@@ -150,6 +89,8 @@ impl Worker {
         before: Option<JoinHandle<()>>,
     ) -> SinkHandle {
         let (sender, inbox) = mpsc::channel(INBOX);
+        let (orders, ordered) = mpsc::channel(ORDERS);
+        let (status, seen) = watch::channel(SinkStatus::default());
         let places = Arc::new(Semaphore::new(settings.queue_max));
         let backlogged = Arc::new(AtomicBool::new(false));
         let (drain, abort) = (CancellationToken::new(), CancellationToken::new());
@@ -165,6 +106,9 @@ impl Worker {
             metrics,
             inbox,
             backlogged: backlogged.clone(),
+            orders: ordered,
+            status,
+            last_error: None,
             drain: drain.clone(),
             abort: abort.clone(),
             attempts: JoinSet::new(),
@@ -176,6 +120,8 @@ impl Worker {
             inbox: sender,
             places,
             backlogged,
+            orders,
+            status: seen,
             drain,
             abort,
             task: Mutex::new(Some(task)),
@@ -193,7 +139,11 @@ impl Worker {
         )
         .await;
         if let Some(backlog) = found {
+            let paused = backlog.paused;
             self.lane = Lane::new(self.settings.policy, backlog);
+            if paused {
+                self.lane.pause();
+            }
         }
         self.work().await;
         self.sink.close().await;
@@ -239,7 +189,8 @@ impl Worker {
             if finished {
                 return;
             }
-            let wake = self.lane.wake_at_ms();
+            let wake = self.lane.wake_at_ms(now_ms).filter(|wake| *wake > now_ms);
+            let nap = Duration::from_millis(wake.unwrap_or(now_ms) - now_ms);
             tokio::select! {
                 count = self.inbox.recv_many(&mut offers, INBOX), if !closed => {
                     for (offer, place) in offers.drain(..) {
@@ -260,8 +211,12 @@ impl Worker {
                     reading = None;
                     self.load(rows, asked);
                 }
-                () = tokio::time::sleep(Duration::from_millis(wake.saturating_sub(now_ms))),
-                    if wake > now_ms => self.carry_out_start(),
+                () = tokio::time::sleep(nap), if wake.is_some() => self.carry_out_start(),
+                Some((order, answer)) = self.orders.recv() => {
+                    self.obey(order);
+                    // Nobody waits any more if this fails.
+                    let _ = answer.send(self.status.borrow().clone());
+                }
                 _ = publish.tick() => self.publish(),
                 () = self.drain.cancelled(), if !draining => {
                     draining = true;
@@ -290,6 +245,17 @@ impl Worker {
         };
         let commands = self.lane.offer(job, unix_ms());
         self.carry_out(commands);
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Pause => self.lane.pause(),
+            Order::Resume => {
+                let commands = self.lane.resume(unix_ms());
+                self.carry_out(commands);
+            }
+        }
+        self.publish();
     }
 
     fn drain_lane(&mut self) {
@@ -395,20 +361,36 @@ impl Worker {
     fn attempted(&mut self, joined: Result<Attempted, tokio::task::JoinError>) {
         match joined {
             Ok((job, result)) => {
-                if let Err(error) = &result {
-                    tracing::debug!(sink = %self.settings.name, event = %job.delivery.origin.event_id,
-                        class = error.class.as_str(), code = %error.code, error = %error.detail, "attempt failed");
-                    if error.class == Class::Configuration {
-                        tracing::error!(sink = %self.settings.name, code = %error.code, error = %error.detail,
-                            "sink paused: its configuration needs an operator");
-                    }
-                }
-                let commands = self.lane.finish(job, result, unix_ms(), fastrand::f64());
+                let now_ms = unix_ms();
+                let before = self.lane.halted(now_ms);
+                let failure = result.as_ref().err().cloned();
+                let commands = self.lane.finish(job, result, now_ms, fastrand::f64());
                 self.carry_out(commands);
+                if let Some(error) = failure {
+                    self.failed(error, before, now_ms);
+                }
             }
             // Only an aborted attempt ends like this: the journal still has the delivery.
             Err(error) => tracing::debug!(sink = %self.settings.name, %error, "attempt aborted"),
         }
+    }
+
+    /// Logs a failed attempt, and an alarm if it halted the sink.
+    fn failed(&mut self, error: SinkError, before: Option<Halt>, now_ms: u64) {
+        let halted = self.lane.halted(now_ms);
+        if let Some(halt) = halted.filter(|_| halted != before) {
+            let (sink, class) = (&self.settings.name, error.class.as_str());
+            let told = match halt {
+                Halt::Breaker => "sink halted: its breaker is open",
+                Halt::Gone => "sink halted: the destination says it is gone; resume it once that is mended",
+                Halt::Configuration | Halt::Operator => {
+                    "sink halted: its configuration needs an operator"
+                }
+            };
+            tracing::error!(%sink, halt = halt.as_str(), class, code = %error.code, error = %error.detail, "{told}");
+            self.metrics.sink_halted(sink, halt.as_str());
+        }
+        self.last_error = Some((now_ms, error));
     }
 
     fn settled(&mut self, (id, state, next_at_ms, result): Settled) {
@@ -422,14 +404,19 @@ impl Worker {
     }
 
     fn publish(&self) {
-        let stats = self.lane.stats(unix_ms());
-        self.metrics.sink_state(
-            &self.settings.name,
-            stats.in_flight,
-            stats.queued,
-            stats.pending,
-            stats.paused,
-        );
+        let lane = self.lane.stats(unix_ms());
+        let state = SinkState {
+            in_flight: lane.in_flight,
+            queued: lane.queued,
+            pending: lane.pending,
+            limit: lane.limit,
+            paused: lane.halted.is_some(),
+        };
+        self.metrics.sink_state(&self.settings.name, state);
+        self.status.send_replace(SinkStatus {
+            lane,
+            last_error: self.last_error.clone(),
+        });
     }
 }
 

@@ -255,8 +255,7 @@ fn settings(config: &config::Sink) -> Settings {
         name: config.name.clone(),
         policy: LanePolicy {
             retry: config.retry,
-            concurrency: config.concurrency,
-            pause: config.pause,
+            throttle: config.throttle,
         },
         timeout: config.timeout,
         queue_max: config.queue_max,

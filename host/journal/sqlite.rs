@@ -320,22 +320,32 @@ impl Journal for SqliteJournal {
 
     async fn backlog(&self, sink: &str) -> Result<Backlog, JournalError> {
         let pending = self.status.pending_of(sink);
-        if pending == 0 && !self.queue.is_closed() {
-            return Ok(Backlog {
-                keys: Some(Vec::new()),
-                ..Backlog::default()
-            });
-        }
         let sink = sink.to_owned();
         self.readers
             .read(move |connection| {
+                let paused = state::is_paused(connection, &sink)?;
+                if pending == 0 {
+                    return Ok(Backlog {
+                        keys: Some(Vec::new()),
+                        paused,
+                        ..Backlog::default()
+                    });
+                }
                 Ok(Backlog {
                     pending,
                     next_at_ms: query::next_at(connection, &sink)?,
                     keys: query::keys(connection, &sink)?,
+                    paused,
                 })
             })
             .await
+    }
+
+    async fn set_paused(&self, sink: &str, paused: bool) -> Result<(), JournalError> {
+        self.write_state(state::Write::paused(sink, paused))
+            .await
+            .map(drop)
+            .map_err(|error| JournalError::Storage(error.to_string()))
     }
 
     async fn pending_sinks(&self) -> Result<Vec<String>, JournalError> {

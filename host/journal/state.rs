@@ -76,7 +76,29 @@ pub(super) enum Wrote {
     Swapped(bool),
 }
 
+/// The namespace of sinks that operators paused. No plugin's name has a colon, so none can touch it.
+const PAUSED_SINKS: &str = ":paused-sinks";
+
+/// True if an operator paused `sink`.
+pub(super) fn is_paused(connection: &Connection, sink: &str) -> rusqlite::Result<bool> {
+    find(connection, PAUSED_SINKS, sink).map(|found| found.is_some())
+}
+
 impl Write {
+    /// Keeps whether an operator paused `sink`.
+    pub(super) fn paused(sink: &str, paused: bool) -> Self {
+        Self {
+            plugin: PAUSED_SINKS.to_owned(),
+            key: sink.to_owned(),
+            change: if paused {
+                Change::Set(b"1".to_vec())
+            } else {
+                Change::Delete
+            },
+            expires_at: None,
+        }
+    }
+
     /// Bytes it adds to a transaction.
     pub(super) fn bytes(&self) -> usize {
         match &self.change {

@@ -88,7 +88,7 @@ impl HttpSink {
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(sink.concurrency.min(IDLE_CONNECTIONS_MAX))
+            .pool_max_idle_per_host(sink.throttle.concurrency.min(IDLE_CONNECTIONS_MAX))
             .build(Connector::new(&http.allow_private, tls));
         Ok(Self {
             client,

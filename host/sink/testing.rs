@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::{Delivery, Origin};
 use crate::config::{self, SinkKind};
 use crate::event::{EventId, Message};
+use crate::delivery::throttle::ThrottlePolicy;
 use crate::retry::RetryPolicy;
 
 /// 2026-11-20T12:00:00.250Z
@@ -51,9 +52,8 @@ pub(super) fn config_of(kind: SinkKind, timeout: Duration) -> config::Sink {
         name: Arc::from("crm"),
         kind,
         retry: RetryPolicy::default(),
-        concurrency: 16,
+        throttle: ThrottlePolicy::plain(16),
         timeout,
         queue_max: 1000,
-        pause: Duration::from_secs(1),
     }
 }

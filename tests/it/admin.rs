@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use hookswitch::admin::{self, Control, Deps, ReloadReport, Status};
+use hookswitch::admin::{self, Control, Deps, ReloadReport, SinkOrder, Status, view};
 use hookswitch::event::{Event, EventId, Header};
 use hookswitch::ingress::Listener;
-use hookswitch::journal::{Attempt, DeliverySummary, EventSummary, HELD_IN_MEMORY, Record, State};
+use hookswitch::journal::{
+    Attempt, DeliverySummary, EventSummary, HELD_IN_MEMORY, JournalError, Record, State,
+};
 use hookswitch::metrics::Metrics;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -19,6 +21,21 @@ use crate::ingress::raw::{Answer, ask};
 #[derive(Default)]
 struct Program {
     bad: AtomicBool,
+    paused: AtomicBool,
+}
+
+fn crm(paused: bool) -> view::Sink {
+    view::Sink {
+        name: "crm".to_owned(),
+        kind: "http".to_owned(),
+        in_flight: 1,
+        limit: 16,
+        queued: 2,
+        pending: 3,
+        halted: paused.then(|| "operator".to_owned()),
+        halted_until: None,
+        last_error: None,
+    }
 }
 
 #[async_trait]
@@ -35,6 +52,23 @@ impl Control for Program {
                 "error[x]: no".to_owned()
             },
         }
+    }
+
+    fn sinks(&self) -> Vec<view::Sink> {
+        vec![crm(self.paused.load(Ordering::Relaxed))]
+    }
+
+    async fn order_sink(
+        &self,
+        name: &str,
+        order: SinkOrder,
+    ) -> Result<Option<view::Sink>, JournalError> {
+        if name != "crm" {
+            return Ok(None);
+        }
+        self.paused
+            .store(order == SinkOrder::Pause, Ordering::Relaxed);
+        Ok(self.sinks().pop())
     }
 
     fn status(&self) -> Status {

@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hookswitch::config::{self, SinkKind};
 use hookswitch::event::{EventId, Message};
+use hookswitch::delivery::throttle::ThrottlePolicy;
 use hookswitch::retry::RetryPolicy;
 use hookswitch::sink::{Delivery, Origin};
 use hookswitch::template::Template;
@@ -26,10 +27,9 @@ fn config_of(kind: SinkKind, timeout: Duration) -> config::Sink {
         name: Arc::from("under-test"),
         kind,
         retry: RetryPolicy::default(),
-        concurrency: 1000,
+        throttle: ThrottlePolicy::plain(1000),
         timeout,
         queue_max: 1000,
-        pause: Duration::from_secs(1),
     }
 }
 

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{Connection, Got, get, table};
+use crate::cli::remote::{Connection, Got, get};
+use crate::cli::table;
 use crate::admin::view::{Event, Page};
 
 const AFTER_HELP: &str = "\

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use super::{Connection, Got, get, table};
+use crate::cli::remote::{Connection, Got, get};
+use crate::cli::table;
 use crate::admin::view::{Delivery, Event, Request};
 use crate::event::EventId;
 

@@ -17,10 +17,17 @@ const COMMON_KEYS: &[Key] = &[
         "When a failed delivery is tried again.",
     ),
     default(
-        "concurrency",
-        Kind::Integer(1, 1024),
-        "16",
-        "Attempts at a time.",
+        "adaptive",
+        Kind::Bool,
+        "true",
+        "Whether fewer attempts are made at a time while the destination shows strain: failures halve the \
+         number, successes raise it again up to `concurrency`.",
+    ),
+    optional(
+        "breaker",
+        Kind::Table("[sinks.NAME.breaker]"),
+        "all defaults",
+        "When a destination that fails is left alone for a while.",
     ),
     default(
         "timeout",
@@ -29,18 +36,27 @@ const COMMON_KEYS: &[Key] = &[
         "Time for one attempt.",
     ),
     default(
-        "max_queue",
-        Kind::Integer(1, 1_000_000),
-        "1024",
-        "Deliveries that wait in memory; further ones wait in the journal.",
-    ),
-    default(
         "pause",
         Kind::Duration("1s", "1d"),
         "30s",
         "How long a configuration error (credentials refused, unknown topic) pauses the sink before it \
          tries again. No attempts are counted for it.",
     ),
+];
+
+const CONCURRENCY: &str = "Attempts at a time.";
+const QUEUE: &str = "Deliveries that wait in memory; further ones wait in the journal.";
+
+/// For destinations that answer one request after the other.
+const FEW_AT_A_TIME: &[Key] = &[
+    default("concurrency", Kind::Integer(1, 4096), "16", CONCURRENCY),
+    default("max_queue", Kind::Integer(1, 1_000_000), "1024", QUEUE),
+];
+
+/// For brokers, which confirm in batches: few attempts at a time would mean small batches.
+const MANY_AT_A_TIME: &[Key] = &[
+    default("concurrency", Kind::Integer(1, 4096), "512", CONCURRENCY),
+    default("max_queue", Kind::Integer(1, 1_000_000), "4096", QUEUE),
 ];
 
 const KAFKA_KEYS: &[Key] = &[
@@ -67,7 +83,7 @@ pub const KAFKA: Section = Section {
     header: "[sinks.NAME] with type = \"kafka\"",
     about: "An Apache Kafka topic. A delivery counts when all in-sync replicas have it. The event's id goes out \
             as header `ce_id`.",
-    keys: &[COMMON_KEYS, KAFKA_KEYS],
+    keys: &[COMMON_KEYS, MANY_AT_A_TIME, KAFKA_KEYS],
 };
 
 const RABBITMQ_KEYS: &[Key] = &[
@@ -94,7 +110,7 @@ pub const RABBITMQ: Section = Section {
     header: "[sinks.NAME] with type = \"rabbitmq\"",
     about: "A RabbitMQ exchange. A delivery counts when the broker confirmed it and routed it to a queue. The \
             event's id goes out as `message_id`.",
-    keys: &[COMMON_KEYS, RABBITMQ_KEYS],
+    keys: &[COMMON_KEYS, MANY_AT_A_TIME, RABBITMQ_KEYS],
 };
 
 const HTTP_KEYS: &[Key] = &[
@@ -135,7 +151,7 @@ const HTTP_KEYS: &[Key] = &[
 pub const HTTP: Section = Section {
     header: "[sinks.NAME] with type = \"http\"",
     about: "An HTTP endpoint. A delivery counts when it answers 2xx. The event's id goes out as `webhook-id`.",
-    keys: &[COMMON_KEYS, HTTP_KEYS],
+    keys: &[COMMON_KEYS, FEW_AT_A_TIME, HTTP_KEYS],
 };
 
 const SIGN_KEYS: &[Key] = &[
@@ -190,7 +206,31 @@ const FILE_KEYS: &[Key] = &[
 pub const FILE: Section = Section {
     header: "[sinks.NAME] with type = \"file\"",
     about: "A file of JSON lines. A delivery counts when its line is on disk.",
-    keys: &[COMMON_KEYS, FILE_KEYS],
+    keys: &[COMMON_KEYS, FEW_AT_A_TIME, FILE_KEYS],
+};
+
+const BREAKER_KEYS: &[Key] = &[
+    default(
+        "failures",
+        Kind::Integer(0, 100_000),
+        "10",
+        "Transient failures in a row that open it; `0` is no breaker.",
+    ),
+    default(
+        "open",
+        Kind::Duration("100ms", "5m"),
+        "5s",
+        "How long it stays open. Then one delivery probes: a success closes it, a failure opens it for twice the \
+         time, up to 5 minutes.",
+    ),
+];
+
+/// `[sinks.NAME.breaker]`
+pub const BREAKER: Section = Section {
+    header: "[sinks.NAME.breaker]",
+    about: "When a destination that fails is left alone. While it is open its events wait in the journal, and no \
+            attempts are counted.",
+    keys: &[BREAKER_KEYS],
 };
 
 const RETRY_KEYS: &[Key] = &[

@@ -7,6 +7,7 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::keys::{self, Section};
 use crate::config::read::{Table, Text};
 use crate::config::{File, Kafka, RabbitMq, Sink, SinkKind};
+use crate::delivery::throttle::{BreakerPolicy, ThrottlePolicy};
 use crate::retry::RetryPolicy;
 use crate::secret::Secret;
 use crate::template::Template;
@@ -55,15 +56,22 @@ impl<'r> Reading<'r> {
         let concurrency = table.count("concurrency");
         let timeout = table.duration("timeout");
         let queue_max = table.count("max_queue");
+        let adaptive = table.boolean("adaptive");
         let pause = table.duration("pause");
+        let breaker = self.breaker(&table);
         Some(Sink {
             name: name.value.as_str().into(),
             kind: kind?,
             retry: retry?,
-            concurrency: concurrency?,
+            throttle: ThrottlePolicy {
+                concurrency: concurrency?,
+                adaptive: adaptive?,
+                pause: pause?,
+                breaker: breaker?,
+                rate: None,
+            },
             timeout: timeout?,
             queue_max: queue_max?,
-            pause: pause?,
         })
     }
 
@@ -110,6 +118,22 @@ impl<'r> Reading<'r> {
             return None;
         }
         Some(policy)
+    }
+
+    /// `Some(None)` is a sink without a breaker.
+    fn breaker(&self, sink: &Table<'r>) -> Option<Option<BreakerPolicy>> {
+        let empty = DeTable::new();
+        let table = match sink.table("breaker", &keys::BREAKER) {
+            Some(table) => table,
+            None => Table::open(self.problems, &keys::BREAKER, &empty, sink.span()),
+        };
+        let failures = table.integer("failures");
+        let open = table.duration("open");
+        let policy = BreakerPolicy {
+            failures: u32::try_from(failures?).ok()?,
+            open: open?,
+        };
+        Some((policy.failures > 0).then_some(policy))
     }
 
     fn kafka(&self, table: &Table<'r>) -> Option<Kafka> {

@@ -16,8 +16,7 @@ fn policy(concurrency: usize) -> LanePolicy {
             max: Duration::from_secs(60),
             max_age: Duration::from_secs(3600),
         },
-        concurrency,
-        pause: Duration::from_secs(30),
+        throttle: ThrottlePolicy::plain(concurrency),
     }
 }
 
@@ -199,11 +198,11 @@ fn a_configuration_error_pauses_the_sink_burns_no_attempt_and_then_probes_with_o
         panic!("expected a record");
     };
     assert_eq!((parked.delivery.attempts, record.attempts), (0, 0));
-    assert!(lane.stats(NOW).paused);
+    assert_eq!(lane.stats(NOW).halted, Some(Halt::Configuration));
     for seq in 2..5 {
         assert!(lane.offer(job(seq, None), NOW).is_empty(), "paused");
     }
-    assert_eq!(lane.wake_at_ms(), NOW + 30_000);
+    assert_eq!(lane.wake_at_ms(NOW), Some(NOW + 30_000));
     let later = NOW + 30_000;
     let commands = lane.start(later);
     assert_eq!(words(&commands), ["start 2"], "one probe");

@@ -21,7 +21,9 @@ pub(super) fn classify(status: StatusCode) -> Option<Class> {
         408 | 425 | 429 | 500..=599 => Some(Class::Transient),
         // Somebody has to change the URL, the credentials or the deployment: a redirect is never
         // followed, because the address that it names is not the one that was configured.
-        300..=399 | 401 | 403 | 404 | 407 | 410 => Some(Class::Configuration),
+        300..=399 | 401 | 403 | 404 | 407 => Some(Class::Configuration),
+        // Standard Webhooks: a receiver that wants nothing more, ever, says 410.
+        410 => Some(Class::Gone),
         // The other side understood the request and does not want this message.
         _ => Some(Class::Permanent),
     }
@@ -96,7 +98,7 @@ mod tests {
             (407, configuration, "http_407"),
             (408, Some(Class::Transient), "http_408"),
             (409, Some(Class::Permanent), "http_409"),
-            (410, configuration, "gone"),
+            (410, Some(Class::Gone), "gone"),
             (413, Some(Class::Permanent), "http_413"),
             (415, Some(Class::Permanent), "http_415"),
             (422, Some(Class::Permanent), "http_422"),

@@ -111,6 +111,10 @@ impl Journal for FakeJournal {
         Ok(Backlog::default())
     }
 
+    async fn set_paused(&self, _: &str, _: bool) -> Result<(), JournalError> {
+        Ok(())
+    }
+
     async fn pending_sinks(&self) -> Result<Vec<String>, JournalError> {
         Ok(Vec::new())
     }
