@@ -7,6 +7,7 @@ mod baseline;
 mod counter;
 mod job;
 mod load;
+mod parts;
 mod report;
 mod usage;
 
@@ -139,7 +140,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     say(&format!("\n{}", report::text(&results)));
     if options.what.is_empty() {
-        report::write(&results, options.seconds)?;
+        let parts = parts::measure()?;
+        say(&format!("\n{}", crate::table::aligned(&parts)));
+        report::write(&results, &parts, options.seconds)?;
     }
     Ok(())
 }

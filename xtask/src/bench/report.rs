@@ -25,19 +25,20 @@ pub(super) fn text(results: &[Measured]) -> String {
     )
 }
 
-/// Writes both tables into `docs/performance.md`.
+/// Writes the tables into `docs/performance.md`.
 ///
 /// # Errors
 /// If the page cannot be read or written, or has lost its markers.
-pub(super) fn write(results: &[Measured], seconds: u64) -> Result<()> {
+pub(super) fn write(results: &[Measured], parts: &[[String; 4]], seconds: u64) -> Result<()> {
     let path = repository::root().join("docs/performance.md");
     let page =
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let content = format!(
-        "{}\n\nEach load lasts {seconds} s.\n\n{}\nCPU by stage, microseconds per event (threads of the host, by name):\n\n{}",
+        "{}\n\nEach load lasts {seconds} s.\n\n{}\nCPU by stage, microseconds per event (threads of the host, by name):\n\n{}\nParts alone (`cargo bench --bench parts`), medians:\n\n{}",
         machine(),
         table::markdown(&figures(results)),
-        table::markdown(&stages(results))
+        table::markdown(&stages(results)),
+        table::markdown(parts)
     );
     fs::write(&path, replaced(&page, &content)?)
         .with_context(|| format!("cannot write {}", path.display()))?;
