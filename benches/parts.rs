@@ -38,7 +38,10 @@ const PRESETS: [(&str, &str); 4] = [
     ("github", "a-secret-of-some-length"),
     ("didit", "a-secret-of-some-length"),
     ("stripe", "whsec_a-secret-of-some-length"),
-    ("standard-webhooks", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+    (
+        "standard-webhooks",
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    ),
 ];
 
 fn body() -> Vec<u8> {

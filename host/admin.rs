@@ -44,8 +44,11 @@ pub trait Control: Send + Sync + 'static {
     ///
     /// # Errors
     /// If the order could not be kept; the sink goes on as before.
-    async fn order_sink(&self, name: &str, order: SinkOrder)
-    -> Result<Option<view::Sink>, JournalError>;
+    async fn order_sink(
+        &self,
+        name: &str,
+        order: SinkOrder,
+    ) -> Result<Option<view::Sink>, JournalError>;
 }
 
 /// What an operator wants of a sink.

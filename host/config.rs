@@ -19,9 +19,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::delivery::throttle::ThrottlePolicy;
 use crate::handshake::Handshakes;
 use crate::plugin::PluginSpec;
-use crate::delivery::throttle::ThrottlePolicy;
 use crate::retry::RetryPolicy;
 use crate::route::Filter;
 use crate::secret::Secret;

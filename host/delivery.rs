@@ -14,8 +14,8 @@ pub mod worker;
 use crate::journal::{Record, State};
 use crate::sink::Delivery;
 
-pub use progress::Progress;
 pub use handle::{Offer, Order, SinkHandle, SinkStatus};
+pub use progress::Progress;
 pub use worker::Worker;
 
 /// The record of a delivery in this state. Pending and dead ones carry the message, so that a retry or

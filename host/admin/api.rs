@@ -95,7 +95,9 @@ async fn route<B>(deps: &Deps, request: &Request<B>) -> Result<Answer, Problem> 
     match (path, path.strip_prefix("/events/")) {
         ("/reload", _) if request.method() == Method::POST => Ok(reload(deps).await),
         ("/reload", _) => Err(method_not_allowed()),
-        ("/" | "/livez" | "/readyz" | "/metrics" | "/sinks" | "/events", _) | (_, Some(_)) if !read => {
+        ("/" | "/livez" | "/readyz" | "/metrics" | "/sinks" | "/events", _) | (_, Some(_))
+            if !read =>
+        {
             Err(method_not_allowed())
         }
         ("/", _) => Ok(text(StatusCode::OK, "text/plain; charset=utf-8", INDEX)),
@@ -161,11 +163,7 @@ async fn order_sink(deps: &Deps, rest: &str) -> Result<Answer, Problem> {
         None => {
             let names: Vec<String> = deps.control.sinks().into_iter().map(|s| s.name).collect();
             let message = format!("no sink `{name}`; there are: {}", names.join(", "));
-            Err(Problem::new(
-                StatusCode::NOT_FOUND,
-                "no_such_sink",
-                message,
-            ))
+            Err(Problem::new(StatusCode::NOT_FOUND, "no_such_sink", message))
         }
     }
 }

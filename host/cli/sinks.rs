@@ -106,7 +106,13 @@ fn row(sink: &Sink, now: jiff::Timestamp) -> Vec<String> {
     };
     let error = sink.last_error.as_ref().map_or_else(
         || "-".to_owned(),
-        |error| format!("{}, {} ago", table::clean(&error.code, 40), age_of(&error.at, false)),
+        |error| {
+            format!(
+                "{}, {} ago",
+                table::clean(&error.code, 40),
+                age_of(&error.at, false)
+            )
+        },
     );
     vec![
         table::clean(&sink.name, 32),

@@ -193,10 +193,7 @@ impl<T> Lane<T> {
     /// How many due deliveries to read from the journal now, if any.
     #[must_use]
     pub fn wants(&self, now_ms: u64) -> Option<usize> {
-        if self.draining
-            || self.throttle.halted(now_ms).is_some()
-            || now_ms < self.next_check_ms
-        {
+        if self.draining || self.throttle.halted(now_ms).is_some() || now_ms < self.next_check_ms {
             return None;
         }
         let room = self.room();

@@ -382,7 +382,9 @@ impl Worker {
             let (sink, class) = (&self.settings.name, error.class.as_str());
             let told = match halt {
                 Halt::Breaker => "sink halted: its breaker is open",
-                Halt::Gone => "sink halted: the destination says it is gone; resume it once that is mended",
+                Halt::Gone => {
+                    "sink halted: the destination says it is gone; resume it once that is mended"
+                }
                 Halt::Configuration | Halt::Operator => {
                     "sink halted: its configuration needs an operator"
                 }

@@ -34,7 +34,7 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use tokio::time::Instant;
 
-use super::state::{Quotas, StateError, StateStore, Write, Wrote};
+use super::state::{self, Quotas, StateError, StateStore, Write, Wrote};
 use super::{
     AppendError, Appended, Backlog, DedupeKey, EventQuery, EventSummary, HELD_IN_MEMORY, Journal,
     JournalError, JournalStats, PendingDelivery, Seq, Settlement, StoredEvent,
@@ -342,7 +342,7 @@ impl Journal for SqliteJournal {
     }
 
     async fn set_paused(&self, sink: &str, paused: bool) -> Result<(), JournalError> {
-        self.write_state(state::Write::paused(sink, paused))
+        self.write_state(Write::paused(sink, paused))
             .await
             .map(drop)
             .map_err(|error| JournalError::Storage(error.to_string()))

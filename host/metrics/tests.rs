@@ -18,7 +18,17 @@ fn exercised() -> Metrics {
     metrics.plugin_call("normalize", "forward", 0.000_02);
     metrics.attempt("crm", "delivered", 0.01);
     metrics.dead_lettered("crm", "http_413");
-    metrics.sink_state("crm", 1, 2, 3, true);
+    metrics.sink_state(
+        "crm",
+        SinkState {
+            in_flight: 1,
+            queued: 2,
+            pending: 3,
+            limit: 16,
+            paused: true,
+        },
+    );
+    metrics.sink_halted("crm", "breaker");
     metrics.reloaded(true, 2);
     metrics.journal(JournalStats {
         open: 7,

@@ -22,10 +22,7 @@ pub(super) fn view(config: &config::Sink, status: &SinkStatus) -> view::Sink {
         queued: lane.queued,
         pending: lane.pending,
         halted: lane.halted.map(|halt| halt.as_str().to_owned()),
-        halted_until: lane
-            .halted
-            .and(lane.halted_until_ms)
-            .map(view::time),
+        halted_until: lane.halted.and(lane.halted_until_ms).map(view::time),
         last_error: status.last_error.as_ref().map(|(at_ms, error)| LastError {
             at: view::time(*at_ms),
             class: error.class.as_str().to_owned(),

@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use super::{Delivery, Origin};
 use crate::config::{self, SinkKind};
-use crate::event::{EventId, Message};
 use crate::delivery::throttle::ThrottlePolicy;
+use crate::event::{EventId, Message};
 use crate::retry::RetryPolicy;
 
 /// 2026-11-20T12:00:00.250Z

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hookswitch::config::{self, SinkKind};
-use hookswitch::event::{EventId, Message};
 use hookswitch::delivery::throttle::ThrottlePolicy;
+use hookswitch::event::{EventId, Message};
 use hookswitch::retry::RetryPolicy;
 use hookswitch::sink::{Delivery, Origin};
 use hookswitch::template::Template;

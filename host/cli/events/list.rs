@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::admin::view::{Event, Page};
 use crate::cli::remote::{Connection, Got, get};
 use crate::cli::table;
-use crate::admin::view::{Event, Page};
 
 const AFTER_HELP: &str = "\
 Examples:

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use crate::admin::view::{Delivery, Event, Request};
 use crate::cli::remote::{Connection, Got, get};
 use crate::cli::table;
-use crate::admin::view::{Delivery, Event, Request};
 use crate::event::EventId;
 
 /// Characters of a body or detail that are shown; `--json` and the API have all of it.

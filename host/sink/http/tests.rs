@@ -197,7 +197,7 @@ async fn answers_are_classified_with_their_text_and_retry_after() {
         ),
         (
             b"HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n",
-            Class::Configuration,
+            Class::Gone,
             "gone",
             None,
             "410",

@@ -10,17 +10,37 @@ use crate::step::Step;
 
 /// What is measured, and the measurement that it is a multiple of.
 const PARTS: [(&str, &str, &str); 8] = [
-    ("verify/bare-hmac", "verify/bare-hmac", "HMAC-SHA256 of 1 KiB"),
-    ("verify/preset/github", "verify/bare-hmac", "verify `github`"),
+    (
+        "verify/bare-hmac",
+        "verify/bare-hmac",
+        "HMAC-SHA256 of 1 KiB",
+    ),
+    (
+        "verify/preset/github",
+        "verify/bare-hmac",
+        "verify `github`",
+    ),
     ("verify/preset/didit", "verify/bare-hmac", "verify `didit`"),
-    ("verify/preset/stripe", "verify/bare-hmac", "verify `stripe`"),
+    (
+        "verify/preset/stripe",
+        "verify/bare-hmac",
+        "verify `stripe`",
+    ),
     (
         "verify/preset/standard-webhooks",
         "verify/bare-hmac",
         "verify `standard-webhooks`",
     ),
-    ("plugin/native", "plugin/native", "edit of 1 KiB JSON in the host"),
-    ("plugin/fresh", "plugin/native", "the same by a plugin, fresh instance"),
+    (
+        "plugin/native",
+        "plugin/native",
+        "edit of 1 KiB JSON in the host",
+    ),
+    (
+        "plugin/fresh",
+        "plugin/native",
+        "the same by a plugin, fresh instance",
+    ),
     (
         "plugin/fresh-two-threads",
         "plugin/fresh",
