@@ -321,10 +321,9 @@ impl<T> Lane<T> {
         let retry = &self.policy.retry;
         self.throttle.failed(&error, now_ms);
         let (delay, attempt) = match error.class {
-            // Nothing is wrong with the delivery, so only its age can end it.
+            // Nothing is wrong with the delivery, so only its age can end it; the sink's halt holds it back.
             Class::Configuration | Class::Gone => {
-                let pause = self.policy.throttle.pause;
-                ((age < retry.max_age).then_some(pause), None)
+                ((age < retry.max_age).then_some(Duration::ZERO), None)
             }
             Class::Transient | Class::Permanent => {
                 let attempts = job.delivery.attempts.saturating_add(1);

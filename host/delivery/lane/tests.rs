@@ -193,7 +193,7 @@ fn a_configuration_error_pauses_the_sink_burns_no_attempt_and_then_probes_with_o
     let mut lane = lane(4);
     let first = start_one(&mut lane, job(1, None));
     let commands = lane.finish(first, Err(error(Class::Configuration)), NOW, 0.5);
-    assert_eq!(words(&commands), ["pending 1 +30000"]);
+    assert_eq!(words(&commands), ["pending 1 +0"]);
     let Some(Command::Settle(parked, record)) = commands.first() else {
         panic!("expected a record");
     };
