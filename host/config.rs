@@ -29,7 +29,7 @@ use crate::template::Template;
 use crate::verify::Verifier;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
-pub use resolve::{load, load_with};
+pub use resolve::{examine, load, load_with};
 
 /// A whole, valid configuration.
 #[derive(Clone, Debug)]
@@ -149,7 +149,7 @@ pub struct Storage {
 }
 
 /// `[sources.NAME]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Source {
     /// Its name.
     pub name: Arc<str>,
@@ -265,7 +265,7 @@ pub struct File {
 }
 
 /// `[[routes]]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Route {
     /// Its name.
     pub name: Arc<str>,

@@ -4,6 +4,7 @@
 //! one swap makes it the running one; what did not change is carried over. Events in hand finish on the
 //! generation they began with. The journal belongs to none.
 
+mod differences;
 pub mod prepare;
 pub mod sweep;
 

@@ -8,6 +8,7 @@ mod bindings;
 pub mod cache;
 mod call;
 pub mod compile;
+mod config;
 mod deadline;
 pub mod engine;
 mod host;
@@ -27,6 +28,7 @@ use async_trait::async_trait;
 
 use crate::event::Message;
 
+pub use config::PluginConfig;
 pub use engine::{Engine, EngineError};
 pub use loader::{LoadError, Plugin};
 
@@ -37,8 +39,8 @@ pub struct PluginSpec {
     pub name: Arc<str>,
     /// Path of the component, absolute or relative to the config file's folder (resolved already).
     pub component: PathBuf,
-    /// `config` as JSON text, `{}` where there is none.
-    pub config_json: Arc<str>,
+    /// What it is handed as its configuration.
+    pub config: PluginConfig,
     /// Bounds of a call.
     pub limits: Limits,
     /// What it may use.
@@ -83,6 +85,18 @@ pub enum OnError {
     Pass,
     /// The event is dropped, with the error as the reason.
     Drop,
+}
+
+impl OnError {
+    /// The word for it in `routes.toml`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DeadLetter => "dead_letter",
+            Self::Pass => "pass",
+            Self::Drop => "drop",
+        }
+    }
 }
 
 /// What a plugin decided.

@@ -125,8 +125,8 @@ impl Rejection {
     }
 }
 
-/// What a scheme needs to know of a source besides its secrets.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What a scheme needs to know of a source besides its secrets. `Debug` shows no value, as any may be secret.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Params {
     /// Values that the scheme asks for by name, such as `username`.
     pub values: BTreeMap<String, String>,
@@ -134,6 +134,17 @@ pub struct Params {
     pub tolerance: Option<Window>,
     /// The URL that the provider posts to, for those that sign it.
     pub public_url: Option<String>,
+}
+
+impl fmt::Debug for Params {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&String> = self.values.keys().collect();
+        f.debug_struct("Params")
+            .field("values", &names)
+            .field("tolerance", &self.tolerance)
+            .field("public_url", &self.public_url)
+            .finish()
+    }
 }
 
 impl Params {
@@ -147,9 +158,24 @@ impl Params {
     }
 }
 
-/// A scheme with its secrets.
+/// A scheme with its secrets. Two are equal if they were made of the same.
 pub struct Verifier {
     branches: Vec<Branch>,
+    made_of: MadeOf,
+}
+
+/// What a verifier was made of, for telling whether a reload changes it.
+#[derive(PartialEq)]
+struct MadeOf {
+    scheme: Scheme,
+    secrets: Vec<Secret>,
+    params: Params,
+}
+
+impl PartialEq for Verifier {
+    fn eq(&self, other: &Self) -> bool {
+        self.made_of == other.made_of
+    }
 }
 
 /// One scheme of an `any_of`.
@@ -178,7 +204,21 @@ impl Verifier {
         secrets: &[Secret],
         params: &Params,
     ) -> Result<Self, Vec<SetupError>> {
-        build::verifier(scheme, secrets, params)
+        let branches = build::branches(scheme, secrets, params)?;
+        Ok(Self {
+            branches,
+            made_of: MadeOf {
+                scheme: scheme.clone(),
+                secrets: secrets.to_vec(),
+                params: params.clone(),
+            },
+        })
+    }
+
+    /// The secrets, any of which may have signed.
+    #[must_use]
+    pub fn secrets(&self) -> &[Secret] {
+        &self.made_of.secrets
     }
 
     /// Judges a request at `now_ms` (milliseconds since the Unix epoch).
@@ -200,6 +240,19 @@ impl Verifier {
             }
         }
         Err(reason.unwrap_or_else(|| Rejection::malformed("there is no scheme to judge it by")))
+    }
+
+    /// What the event would be called, whether or not the request is authentic: for looking at what somebody
+    /// sends. It covers nothing.
+    #[must_use]
+    pub fn read(&self, request: Request<'_>) -> Verified {
+        let names = self.branches.first().map(|one| one.extractor.read(request));
+        let (event_id, event_type) = names.unwrap_or_default();
+        Verified {
+            coverage: Coverage::None,
+            event_id,
+            event_type,
+        }
     }
 
     /// True if requests are let through without any check.

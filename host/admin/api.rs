@@ -1,7 +1,5 @@
 //! The API: paths to answers.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use bytes::Bytes;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
@@ -12,6 +10,7 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
 use super::{Deps, SinkOrder, guard, query, view};
+use crate::clock::unix_ms;
 use crate::event::EventId;
 use crate::metrics;
 
@@ -179,11 +178,7 @@ fn ready(deps: &Deps) -> Answer {
 }
 
 async fn events(deps: &Deps, query: &str) -> Result<Answer, Problem> {
-    let since_epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let now_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
-    let query = query::events(query, now_ms)
+    let query = query::events(query, unix_ms())
         .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "bad_query", error.to_string()))?;
     let limit = query.limit;
     let found = deps.journal.events(query).await.map_err(unreadable)?;

@@ -18,13 +18,14 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 
+use crate::clock::unix_ms;
 use crate::event::Header;
 use crate::handshake;
 use crate::provider::Preset;
 use crate::secret::Secret;
 use crate::verify::{Params, Request, Verifier, sign};
 
-use super::verify::{USAGE, args, now_ms, secret};
+use super::verify::{USAGE, args, secret};
 
 /// Time for the whole exchange. Providers give up sooner than that, with few exceptions.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -102,7 +103,7 @@ pub async fn execute(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(name) = &args.handshake {
         return shake::execute(&args, name).await;
     }
-    let outgoing = match Outgoing::new(&args, now_ms()) {
+    let outgoing = match Outgoing::new(&args, unix_ms()) {
         Ok(outgoing) => outgoing,
         Err(usage) => {
             anstream::eprintln!("{usage}");

@@ -12,10 +12,10 @@ mod tests;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 
+use crate::clock::unix_ms;
 use crate::provider::Preset;
 use crate::verify::{Coverage, Params, Rejection, Verified, Verifier, Window};
 
@@ -131,7 +131,7 @@ fn judge(args: &Args) -> Result<Outcome, args::Usage> {
     };
     let now_ms = match args.at {
         Some(seconds) => seconds.saturating_mul(1000),
-        None => now_ms(),
+        None => unix_ms(),
     };
     let verifier = Verifier::new(&preset.scheme, &secrets, &params).map_err(args::Usage::setup)?;
     let request = RawRequest::read(&args.request)?;
@@ -169,15 +169,6 @@ fn opt_ins(preset: &Preset, params: &Params) -> Vec<String> {
         .collect();
     names.dedup();
     names
-}
-
-/// Milliseconds since the Unix epoch.
-pub(crate) fn now_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .ok()
-        .and_then(|since| u64::try_from(since.as_millis()).ok())
-        .unwrap_or_default()
 }
 
 impl Outcome {

@@ -81,7 +81,15 @@ pub const CODES: &[(&str, &str)] = &[
         "a URL with a private address that `allow_private` does not name",
     ),
     ("provider_and_scheme", "a source with both"),
+    (
+        "reference_in_config",
+        "warning: a plugin's `config` has `env:NAME`, which is resolved in `secrets` only",
+    ),
     ("route_clash", "two routes with one name"),
+    (
+        "secret_clash",
+        "a key that stands both in a plugin's `config` and in its `secrets`",
+    ),
     ("secret_empty", "a variable or file without content"),
     ("secret_inline", "a secret that stands in the file itself"),
     (

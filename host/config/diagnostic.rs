@@ -132,6 +132,17 @@ impl Diagnostics {
         self.list.extend(diagnostics);
     }
 
+    /// Those of the findings that `wanted` picks.
+    #[must_use]
+    pub fn only(&self, wanted: impl Fn(&Diagnostic) -> bool) -> Self {
+        let list = self.list.iter().filter(|one| wanted(one));
+        Self {
+            file: self.file.clone(),
+            source: self.source.clone(),
+            list: list.cloned().collect(),
+        }
+    }
+
     /// The findings, in the order of their places; those without a place come first.
     #[must_use]
     pub fn sorted(&self) -> Vec<&Diagnostic> {

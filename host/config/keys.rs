@@ -39,6 +39,8 @@ pub enum Kind {
     Secrets,
     /// A table of strings, of which each may be a secret.
     TextMap,
+    /// A table of secrets, and of tables of them.
+    SecretTree,
     /// A string with `{placeholders}`.
     Template,
     /// A CEL expression.
@@ -73,6 +75,7 @@ impl Kind {
             Self::Secret => "secret".to_owned(),
             Self::Secrets => "secret, or list of secrets".to_owned(),
             Self::TextMap => "table of strings or secrets".to_owned(),
+            Self::SecretTree => "table of secrets, or of tables of them".to_owned(),
             Self::Template => "template".to_owned(),
             Self::Filter => "CEL expression".to_owned(),
             Self::Table(section) => format!("table, see [`{section}`](#{})", anchor(section)),

@@ -19,7 +19,7 @@ const WORDS: [&str; 8] = [
 ];
 
 /// Tables whose every value may be a secret.
-const TABLES: [&str; 4] = ["headers", "options", "params", "config"];
+const TABLES: [&str; 5] = ["headers", "options", "params", "config", "secrets"];
 
 /// The text with every character of a possible secret replaced by asterisks, as many as it has bytes.
 /// `env:` and `file:` references stay, as they are names.
@@ -232,6 +232,10 @@ mod tests {
                 "options = { a = \"*\" }\ntopic = \"t\"",
             ),
             ("config.hash_key = \"abc\"", "config.hash_key = \"***\""),
+            (
+                "[plugins.p.secrets]\nhash.key = \"abc\"\n[plugins.p.secrets.hash]\nkey = \"abc\"",
+                "[plugins.p.secrets]\nhash.key = \"***\"\n[plugins.p.secrets.hash]\nkey = \"***\"",
+            ),
             (
                 "secret = \"\"\"\nhunter2\n\"\"\"\na = 1",
                 "secret = \"\"\"\n*******\n***\na = 1",

@@ -47,8 +47,24 @@ pub fn load_with(
     environment: &dyn Lookup,
 ) -> Result<(Config, Diagnostics), Diagnostics> {
     let source = read_file(file)?;
-    let mut diagnostics = Diagnostics::new(file, mask(&source));
-    let (root, syntax) = DeTable::parse_recoverable(&source);
+    examine_with(file, &source, environment)
+}
+
+/// As [`load`], of a text that is not in `file` yet.
+///
+/// # Errors
+/// As [`load`].
+pub fn examine(file: &Path, source: &str) -> Result<(Config, Diagnostics), Diagnostics> {
+    examine_with(file, source, &Environment)
+}
+
+fn examine_with(
+    file: &Path,
+    source: &str,
+    environment: &dyn Lookup,
+) -> Result<(Config, Diagnostics), Diagnostics> {
+    let mut diagnostics = Diagnostics::new(file, mask(source));
+    let (root, syntax) = DeTable::parse_recoverable(source);
     // After a syntax error the tree may lack anything, and complaints about that would be noise. A key that
     // stands twice leaves the rest whole.
     let whole = syntax
@@ -62,7 +78,7 @@ pub fn load_with(
         Some(parent) if parent != Path::new("") => parent.to_owned(),
         _ => PathBuf::from("."),
     };
-    let problems = Problems::new(&source);
+    let problems = Problems::new(source);
     let reading = Reading {
         problems: &problems,
         vault: Vault {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 
-use super::{Generation, RunningSink};
+use super::{Generation, RunningSink, differences};
 use crate::config::{self, Config, Diagnostic, Diagnostics, SinkKind};
 use crate::delivery::Worker;
 use crate::delivery::lane::LanePolicy;
@@ -64,7 +64,7 @@ pub async fn prepare(
         return Err(problems);
     }
     if let Some(running) = running {
-        changes.extend(differences(&running.config, &config));
+        changes.extend(differences::between(&running.config, &config));
     }
     Ok(Prepared {
         config: Arc::new(config),
@@ -95,9 +95,17 @@ async fn load_plugins(
         }
         match Plugin::load(engine, wanted.spec.clone(), state.clone()).await {
             Ok(plugin) => {
-                let from = before.map_or("new", |before| before.label());
-                if running.is_some() {
-                    changes.push(format!("plugin {name}: {from} -> {}", plugin.label()));
+                let label = plugin.label();
+                match before {
+                    _ if running.is_none() => {}
+                    None => changes.push(format!("plugin {name}: new -> {label}")),
+                    Some(before) if before.label() == label => {
+                        let what = differences::of_plugin(before.spec(), plugin.spec());
+                        changes.push(format!("plugin {name}: {what}"));
+                    }
+                    Some(before) => {
+                        changes.push(format!("plugin {name}: {} -> {label}", before.label()));
+                    }
                 }
                 plugins.insert(name, Arc::new(plugin));
             }
@@ -155,59 +163,29 @@ fn build(config: &config::Sink) -> Result<Arc<dyn Sink>, SetupError> {
     })
 }
 
-/// What else is different, for the log: names that came and went, and routes and sources that changed.
-fn differences(old: &Config, new: &Config) -> Vec<String> {
-    fn names<T>(
-        what: &str,
-        old: &[T],
-        new: &[T],
-        name: impl Fn(&T) -> &str,
-        lines: &mut Vec<String>,
-    ) {
-        for gone in old
-            .iter()
-            .filter(|a| !new.iter().any(|b| name(a) == name(b)))
-        {
-            lines.push(format!("{what} {}: removed", name(gone)));
-        }
-    }
-    let mut lines = Vec::new();
-    names(
-        "source",
-        &old.sources,
-        &new.sources,
-        |s| &s.name,
-        &mut lines,
-    );
-    names(
-        "plugin",
-        &old.plugins,
-        &new.plugins,
-        |p| &p.spec.name,
-        &mut lines,
-    );
-    names("sink", &old.sinks, &new.sinks, |s| &s.name, &mut lines);
-    names("route", &old.routes, &new.routes, |r| &r.name, &mut lines);
-    for (what, old, new) in [
-        (
-            "sources",
-            format!("{:?}", old.sources),
-            format!("{:?}", new.sources),
-        ),
-        (
-            "routes",
-            format!("{:?}", old.routes),
-            format!("{:?}", new.routes),
-        ),
-    ] {
-        if old != new {
-            lines.push(format!("{what}: changed"));
-        }
-    }
-    lines
-}
-
 impl Prepared {
+    /// What it was prepared from.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The plugins of a route, in order.
+    #[must_use]
+    pub fn chain(&self, route: &config::Route) -> Vec<Arc<Plugin>> {
+        let plugins = route.plugins.iter();
+        plugins
+            .filter_map(|name| self.plugins.get(name).cloned())
+            .collect()
+    }
+
+    /// The sink of this name, if it was built anew.
+    #[must_use]
+    pub fn sink(&self, name: &str) -> Option<&Arc<dyn Sink>> {
+        let named = self.sinks.iter().find(|(config, _)| *config.name == *name);
+        named.and_then(|(_, sink)| sink.as_ref())
+    }
+
     /// Starts what is new and gives the generation, with the tasks of sinks that are ending; those end
     /// by themselves, after their last attempt.
     #[must_use]

@@ -71,7 +71,7 @@ impl Loaded {
         store.data_mut().log_output();
         match answer {
             Ok(Ok(outcome)) => self.outcome(outcome),
-            Ok(Err(failure)) => Err(failure_of(failure)),
+            Ok(Err(failure)) => Err(self.failure(failure)),
             Err(error) => Err(self.error_of(&error, store.data(), limits.time)),
         }
     }
@@ -87,14 +87,14 @@ impl Loaded {
             let instance = self.pre.instantiate_async(&mut store).await?;
             instance
                 .hookswitch_plugin_lifecycle()
-                .call_validate(&mut store, &self.spec.config_json)
+                .call_validate(&mut store, self.spec.config.expose())
                 .await
         })
         .await
         .unwrap_or_else(|_| Err(Late.into()));
         store.data_mut().log_output();
         match answer {
-            Ok(verdict) => Ok(verdict.map_err(|words| one_line(&words, limits::REASON_BYTES))),
+            Ok(verdict) => Ok(verdict.map_err(|words| self.words(&words))),
             Err(error) => Err(self.error_of(&error, store.data(), time)),
         }
     }
@@ -118,12 +118,27 @@ impl Loaded {
         store
     }
 
+    /// The plugin's own words, as one line without its secrets.
+    fn words(&self, words: &str) -> String {
+        one_line(&self.spec.config.hide_in(words), limits::REASON_BYTES)
+    }
+
+    fn failure(&self, failure: wit::Failure) -> PluginError {
+        match failure {
+            wit::Failure::Reject(reason) => PluginError::Reject(self.words(&reason)),
+            wit::Failure::Retry(hint) => PluginError::Retry {
+                after: (hint.after_ms > 0)
+                    .then(|| Duration::from_millis(hint.after_ms).min(limits::RETRY_AFTER_MAX)),
+                reason: self.words(&hint.reason),
+            },
+            wit::Failure::Other(reason) => failed("plugin_error", &self.words(&reason)),
+        }
+    }
+
     fn outcome(&self, outcome: wit::Outcome) -> Result<Outcome, PluginError> {
         match outcome {
             wit::Outcome::Unchanged => Ok(Outcome::Unchanged),
-            wit::Outcome::Drop(reason) => {
-                Ok(Outcome::Drop(one_line(&reason, limits::REASON_BYTES)))
-            }
+            wit::Outcome::Drop(reason) => Ok(Outcome::Drop(self.words(&reason))),
             wit::Outcome::Forward(messages) => {
                 let messages: Vec<Message> = messages.into_iter().map(lifted).collect();
                 match output::check(&messages, &self.spec.limits) {
@@ -234,19 +249,6 @@ fn lifted(message: wit_types::Message) -> Message {
         headers: headers.collect(),
         body: Bytes::from(message.body),
         attributes: message.attributes,
-    }
-}
-
-fn failure_of(failure: wit::Failure) -> PluginError {
-    let line = |text: &str| one_line(text, limits::REASON_BYTES);
-    match failure {
-        wit::Failure::Reject(reason) => PluginError::Reject(line(&reason)),
-        wit::Failure::Retry(hint) => PluginError::Retry {
-            after: (hint.after_ms > 0)
-                .then(|| Duration::from_millis(hint.after_ms).min(limits::RETRY_AFTER_MAX)),
-            reason: line(&hint.reason),
-        },
-        wit::Failure::Other(reason) => failed("plugin_error", &line(&reason)),
     }
 }
 

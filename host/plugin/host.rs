@@ -45,7 +45,7 @@ impl Call {
             now_ms,
             host_calls_left: spec.limits.host_calls,
             growth: Growth::new(spec.limits.memory_bytes),
-            lines: Lines::new(&spec.name, event, spec.limits.log_lines),
+            lines: Lines::new(spec, event),
             table,
             wasi: None,
             output: wasi::Output::default(),
@@ -112,7 +112,7 @@ impl log::Host for Call {
 impl config::Host for Call {
     fn get(&mut self) -> wasmtime::Result<String> {
         self.count()?;
-        Ok(self.spec.config_json.as_ref().to_owned())
+        Ok(self.spec.config.expose().to_owned())
     }
 }
 

@@ -7,26 +7,27 @@ use std::sync::Arc;
 
 use tracing::Level;
 
+use super::PluginSpec;
 use super::limits::LOG_LINE_BYTES;
 use crate::event::EventId;
 
 /// The lines of one call.
 #[derive(Debug)]
 pub(super) struct Lines {
-    plugin: Arc<str>,
+    spec: Arc<PluginSpec>,
     event: Option<EventId>,
     left: usize,
     dropped: u64,
 }
 
 impl Lines {
-    /// At most `most` lines of `plugin`, while it handles `event`.
+    /// As many lines as `spec` allows its plugin, while it handles `event`.
     #[must_use]
-    pub(super) fn new(plugin: &Arc<str>, event: Option<EventId>, most: usize) -> Self {
+    pub(super) fn new(spec: &Arc<PluginSpec>, event: Option<EventId>) -> Self {
         Self {
-            plugin: Arc::clone(plugin),
+            spec: Arc::clone(spec),
             event,
-            left: most,
+            left: spec.limits.log_lines,
             dropped: 0,
         }
     }
@@ -59,7 +60,8 @@ impl Lines {
 
     fn emit(&self, text: &str, emit: impl FnOnce(&str, &str, &str)) {
         let event = self.event.map(|id| id.to_string()).unwrap_or_default();
-        emit(&self.plugin, &event, &one_line(text, LOG_LINE_BYTES));
+        let line = one_line(&self.spec.config.hide_in(text), LOG_LINE_BYTES);
+        emit(&self.spec.name, &event, &line);
     }
 
     /// Counts lines that were lost elsewhere.
@@ -93,6 +95,7 @@ pub(super) fn one_line(text: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plugin::{Grants, Limits, OnError, PluginConfig};
 
     #[test]
     fn a_line_is_cut_at_a_character_and_has_no_control_characters() {
@@ -111,7 +114,18 @@ mod tests {
 
     #[test]
     fn lines_over_the_cap_are_counted() {
-        let mut lines = Lines::new(&Arc::from("p"), None, 2);
+        let spec = PluginSpec {
+            name: "p".into(),
+            component: "p.wasm".into(),
+            config: PluginConfig::default(),
+            limits: Limits {
+                log_lines: 2,
+                ..Limits::default()
+            },
+            grants: Grants::default(),
+            on_error: OnError::default(),
+        };
+        let mut lines = Lines::new(&Arc::new(spec), None);
         for _ in 0..5 {
             lines.write(Level::INFO, "x");
         }

@@ -18,7 +18,7 @@ use super::scheme::{
     Window,
 };
 use super::setup::SetupError;
-use super::{Branch, Coverage, Params, Verifier};
+use super::{Branch, Coverage, Params};
 
 /// A secret with its place in the list, counted from 1.
 type Numbered<'s> = (usize, &'s Secret);
@@ -30,11 +30,11 @@ enum Outcome {
     Off,
 }
 
-pub(super) fn verifier(
+pub(super) fn branches(
     scheme: &Scheme,
     secrets: &[Secret],
     params: &Params,
-) -> Result<Verifier, Vec<SetupError>> {
+) -> Result<Vec<Branch>, Vec<SetupError>> {
     let mut errors = vec![];
     let schemes = alternatives(scheme, &mut errors);
     check_params(scheme, &schemes, params, &mut errors);
@@ -377,7 +377,7 @@ impl Building<'_> {
         keys
     }
 
-    fn finish(mut self, branches: Vec<Branch>) -> Result<Verifier, Vec<SetupError>> {
+    fn finish(mut self, branches: Vec<Branch>) -> Result<Vec<Branch>, Vec<SetupError>> {
         for (number, error) in self.unusable {
             let used = self.used.get(number - 1).copied().unwrap_or_default();
             if !used && !self.errors.contains(&error) {
@@ -394,7 +394,7 @@ impl Building<'_> {
             );
         }
         if self.errors.is_empty() {
-            Ok(Verifier { branches })
+            Ok(branches)
         } else {
             Err(self.errors)
         }

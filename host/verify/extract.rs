@@ -77,17 +77,26 @@ impl Extractor {
         {
             clock.check(time, now_ms)?;
         }
-        let event_id = first(&self.event_id, request, &found).map(|id| {
+        Ok(self.names(request, &found))
+    }
+
+    /// The event's id and type, whatever the time in its body.
+    pub(super) fn read(&self, request: Request<'_>) -> (Option<String>, String) {
+        self.names(request, &self.pointers.find(request.body))
+    }
+
+    fn names(&self, request: Request<'_>, found: &Found<'_>) -> (Option<String>, String) {
+        let event_id = first(&self.event_id, request, found).map(|id| {
             if id.len() > EVENT_ID_BYTES_MAX {
                 body_hash(id.as_bytes())
             } else {
                 id
             }
         });
-        let event_type = first(&self.event_type, request, &found)
+        let event_type = first(&self.event_type, request, found)
             .filter(|kind| kind.len() <= EVENT_TYPE_BYTES_MAX)
             .unwrap_or_default();
-        Ok((event_id, event_type))
+        (event_id, event_type)
     }
 }
 

@@ -24,9 +24,10 @@ impl Lookup for Variables {
             "WHSEC_SHORT" => "whsec_Y2FuYXJ5",
             "WHSEC" => "whsec_Y2FuYXJ5LWNhbmFyeS1jYW5hcnktY2FuYXJ5",
             // The shipped example.
-            "DIDIT_WEBHOOK_SECRET" | "LEGAL_TALENT_WEBHOOK_SECRET" | "K_ID_WEBHOOK_SECRET" => {
-                "canary-value-with-enough-bytes"
-            }
+            "DIDIT_WEBHOOK_SECRET"
+            | "LEGAL_TALENT_WEBHOOK_SECRET"
+            | "K_ID_WEBHOOK_SECRET"
+            | "REDACT_PII_HASH_KEY" => "canary-value-with-enough-bytes",
             "IDWISE_WEBHOOK_CREDENTIALS" => "user:canary-value-with-enough-bytes",
             "BACKOFFICE_WEBHOOK_SECRET" => "whsec_Y2FuYXJ5LWNhbmFyeS1jYW5hcnktY2FuYXJ5",
             _ => return None,
@@ -163,6 +164,9 @@ fn the_shipped_example_loads_and_means_what_it_says() {
     assert!(route.when.is_some() && route.key.is_some());
     let plugins: Vec<&str> = route.plugins.iter().map(|name| &**name).collect();
     assert_eq!(plugins, ["normalize-kyc", "redact-pii"]);
+    // A secret of a plugin is in what the plugin gets, and nowhere else.
+    let redact_pii = &config.plugins.last().unwrap().spec.config;
+    assert!(redact_pii.expose().contains(CANARY));
     assert!(config.sinks.iter().any(|sink| matches!(
         &sink.kind,
         config::SinkKind::Http(http) if http.sign.len() == 1 && http.url == "http://127.0.0.1:9099/hooks"

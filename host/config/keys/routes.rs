@@ -12,7 +12,15 @@ const PLUGIN_KEYS: &[Key] = &[
         "config",
         Kind::AnyTable,
         "`{}`",
-        "Handed to the plugin as JSON; the plugin says what it takes.",
+        "Handed to the plugin as JSON; the plugin says what it takes. No place for secrets.",
+    ),
+    optional(
+        "secrets",
+        Kind::SecretTree,
+        "none",
+        "Secrets that the plugin is handed within its `config`, each under its own key: \
+         `secrets = { hash = { key = \"env:HASH_KEY\" } }` becomes `key` of the table `hash`. Their values \
+         are printed nowhere, not in what the plugin says either.",
     ),
     optional(
         "limits",

@@ -8,7 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hookswitch::event::{Event, EventId};
 use hookswitch::plugin::{
-    Engine, Grants, Limits, OnError, Outcome, Plugin, PluginError, PluginSpec, State, StateError,
+    Engine, Grants, Limits, OnError, Outcome, Plugin, PluginConfig, PluginError, PluginSpec, State,
+    StateError,
 };
 
 /// The program that compiles.
@@ -42,11 +43,16 @@ pub(crate) fn puppet_path() -> PathBuf {
     path
 }
 
+/// This JSON text as a plugin's configuration.
+pub(super) fn config(json: &str) -> PluginConfig {
+    PluginConfig::new(serde_json::from_str(json).unwrap(), [])
+}
+
 pub(super) fn spec() -> PluginSpec {
     PluginSpec {
         name: Arc::from("puppet"),
         component: puppet_path(),
-        config_json: Arc::from(r#"{"some":"config"}"#),
+        config: config(r#"{"some":"config"}"#),
         limits: Limits::default(),
         grants: Grants { state: true },
         on_error: OnError::DeadLetter,

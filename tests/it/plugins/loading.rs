@@ -4,9 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use hookswitch::plugin::{Engine, Grants, LoadError, Plugin, PluginSpec};
+use hookswitch::plugin::{Engine, Grants, LoadError, Plugin, PluginConfig, PluginSpec};
+use hookswitch::secret::Secret;
 
-use super::guests::{Memory, PROGRAM, engine, event, puppet_path, said, spec};
+use super::guests::{Memory, PROGRAM, config, engine, event, puppet_path, said, spec};
 use super::hostile;
 
 async fn load(engine: &Engine, spec: PluginSpec) -> Result<Plugin, LoadError> {
@@ -131,9 +132,9 @@ async fn a_grant_that_is_missing_is_named() {
 
 #[tokio::test]
 async fn a_plugin_may_refuse_its_config_in_its_own_words() {
-    let with = |config: &str| {
+    let with = |json: &str| {
         let mut spec = spec();
-        spec.config_json = Arc::from(config);
+        spec.config = config(json);
         load(engine(), spec)
     };
     let table = [
@@ -147,11 +148,21 @@ async fn a_plugin_may_refuse_its_config_in_its_own_words() {
             "ran for more than 5000 ms (plugin_timeout)",
         ),
     ];
-    for (config, words) in table {
-        let error = with(config).await.unwrap_err().to_string();
-        assert!(error.contains(words), "{config}: {error}");
+    for (json, words) in table {
+        let error = with(json).await.unwrap_err().to_string();
+        assert!(error.contains(words), "{json}: {error}");
     }
     assert!(with("{}").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_secret_that_a_plugin_quotes_is_masked() {
+    let json = serde_json::json!({ "refuse": "no `sesame-open-sesame` here" });
+    let mut spec = spec();
+    let secret = Secret::new("sesame-open-sesame");
+    spec.config = PluginConfig::new(json.as_object().unwrap().clone(), [secret]);
+    let error = load(engine(), spec).await.unwrap_err().to_string();
+    assert_eq!(error, "the plugin refuses its config: no `****same` here");
 }
 
 /// A folder of its own, and how many components are in it.
