@@ -4,6 +4,7 @@
 pub mod check;
 pub mod completions;
 pub mod events;
+pub mod explain;
 pub mod plugin;
 pub mod receive;
 mod remote;
@@ -33,6 +34,8 @@ Examples:
   hookswitch run                                serve webhooks as routes.toml says
   hookswitch send didit --to http://127.0.0.1:8080/hooks/didit --secret env:DIDIT_WEBHOOK_SECRET
                                                 send yourself a signed sample event
+  hookswitch explain --source didit delivery.http
+                                                what would become of this request?
   hookswitch events list --state dead           what did not get through?
   hookswitch events show ID                     and why?
 
@@ -59,6 +62,8 @@ pub enum Command {
     Check(check::Args),
     /// Say whether a recorded request is authentic, and why not
     Verify(verify::Args),
+    /// Tell what would become of a recorded request: verdict, routes, plugins, sinks
+    Explain(explain::Args),
     /// Send a signed sample event, as the provider would
     Send(send::Args),
     /// Print and verify what an HTTP sink sends
@@ -105,6 +110,7 @@ impl Command {
             Self::Run(args) => run::execute(args).await,
             Self::Check(args) => check::execute(args).await,
             Self::Verify(args) => verify::execute(args).await,
+            Self::Explain(args) => explain::execute(args).await,
             Self::Send(args) => send::execute(args).await,
             Self::Receive(args) => receive::execute(args).await,
             Self::Events(args) => events::execute(args).await,

@@ -22,7 +22,7 @@ use crate::config::{self, Config, Diagnostics};
 use crate::delivery::Order;
 use crate::dispatch::Dispatcher;
 use crate::fetch::Fetcher;
-use crate::generation::{Current, Parts, prepare, sweep};
+use crate::generation::{Current, Parts, Prepared, prepare, sweep};
 use crate::ingress::{self, Deps, Limits, Listener, Sources};
 use crate::journal::sqlite::{OpenError, Options, SqliteJournal};
 use crate::journal::{Journal, JournalError};
@@ -302,6 +302,20 @@ pub async fn check(file: &Path) -> Result<(Config, Diagnostics), StartError> {
         .await
         .map_err(StartError::Config)?;
     Ok((config, warnings))
+}
+
+/// Prepares all that [`Server::start`] would, for going through it by hand: opens, binds and connects nothing,
+/// and gives plugins a store that is empty and is forgotten.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn rehearse(file: &Path) -> Result<Prepared, StartError> {
+    let (config, warnings) = config::load(file).map_err(StartError::Config)?;
+    let engine = engine(&config)?;
+    let state: Arc<dyn crate::plugin::State> = Arc::new(state::Scratch::default());
+    prepare(config, warnings, &engine, &state, None)
+        .await
+        .map_err(StartError::Config)
 }
 
 fn engine(config: &Config) -> Result<Engine, StartError> {

@@ -8,6 +8,7 @@ mod envelope;
 pub mod file;
 pub mod http;
 pub mod kafka;
+mod preview;
 pub mod rabbitmq;
 #[cfg(test)]
 mod testing;
@@ -19,6 +20,8 @@ use async_trait::async_trait;
 
 use crate::event::{Event, EventId, Message};
 use crate::journal::Seq;
+
+pub use preview::Preview;
 
 /// Where a delivery comes from, for the headers that go out with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,6 +164,12 @@ pub trait Sink: Send + Sync + 'static {
     /// Tries once. Safe to call concurrently, and safe to cancel: a cancelled attempt counts as unknown
     /// and is sent again with the same id.
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, SinkError>;
+
+    /// What an attempt at `now_ms` would send; nothing is connected or sent.
+    ///
+    /// # Errors
+    /// Why no attempt could be made of this delivery, as [`Sink::deliver`] would say it.
+    fn preview(&self, delivery: &Delivery, now_ms: u64) -> Result<Preview, SinkError>;
 
     /// Flushes and disconnects. Called once, after the last `deliver` ended.
     async fn close(&self);

@@ -50,13 +50,7 @@ pub async fn execute(args: Args) -> anyhow::Result<ExitCode> {
     if args.json {
         writeln!(anstream::stdout(), "{:#}", report.json)?;
     } else {
-        // The stream takes the colours out where nobody would see them, and where NO_COLOR is set.
-        write!(anstream::stderr(), "{}", report.text)?;
-        if report.ok {
-            writeln!(anstream::stdout(), "{}", report.summary)?;
-        } else {
-            writeln!(anstream::stderr(), "{}", report.summary)?;
-        }
+        report.print()?;
     }
     Ok(if report.ok {
         ExitCode::SUCCESS
@@ -67,7 +61,7 @@ pub async fn execute(args: Args) -> anyhow::Result<ExitCode> {
 
 /// What there is to say.
 #[derive(Debug)]
-struct Report {
+pub(crate) struct Report {
     ok: bool,
     /// For people, with colours.
     text: String,
@@ -76,7 +70,19 @@ struct Report {
 }
 
 impl Report {
-    fn of(file: &Path, outcome: &Result<(Config, Diagnostics), StartError>) -> Self {
+    /// Prints it for people.
+    pub(crate) fn print(&self) -> std::io::Result<()> {
+        // The stream takes the colours out where nobody would see them, and where NO_COLOR is set.
+        write!(anstream::stderr(), "{}", self.text)?;
+        if self.ok {
+            writeln!(anstream::stdout(), "{}", self.summary)
+        } else {
+            writeln!(anstream::stderr(), "{}", self.summary)
+        }
+    }
+
+    /// The report on `file`, of what [`server::check`] said.
+    pub(crate) fn of(file: &Path, outcome: &Result<(Config, Diagnostics), StartError>) -> Self {
         let shown = file.display();
         let (ok, text, summary, diagnostics) = match outcome {
             Ok((config, warnings)) => {

@@ -50,6 +50,11 @@ pub async fn execute(args: Args) -> anyhow::Result<ExitCode> {
         Ok(End::JournalFailed) => return Ok(ExitCode::FAILURE),
         Err(error) => error,
     };
+    refused(error)
+}
+
+/// Says why nothing was started; gives the exit code.
+pub(crate) fn refused(error: StartError) -> anyhow::Result<ExitCode> {
     let mut stderr = io::stderr();
     match error {
         StartError::Config(diagnostics) => {

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use http::header::{ALLOW, CONTENT_TYPE};
@@ -246,7 +246,9 @@ async fn accept(
     }
 
     let dedupe = match &verified.event_id {
-        Some(id) if source.dedupe => Some(dedupe_key(deps, &source, id, now_ms)),
+        Some(id) if source.dedupe => {
+            Some(dedupe_key(deps.limits.dedupe_window, &source, id, now_ms))
+        }
         _ => None,
     };
     let event = Arc::new(event(&source, &head, headers, body, verified, now_ms));
@@ -297,7 +299,8 @@ fn admit(link: &Link, head: &Parts) -> Result<(Arc<Source>, Pass), Turned> {
     }
 }
 
-fn takes_content_type(source: &Source, head: &Parts) -> bool {
+/// Whether the source takes requests of this media type.
+pub(crate) fn takes_content_type(source: &Source, head: &Parts) -> bool {
     if source.content_types.is_empty() {
         return true;
     }
@@ -313,7 +316,7 @@ fn takes_content_type(source: &Source, head: &Parts) -> bool {
 }
 
 /// All headers; on HTTP/2 with the `host` that HTTP/1.1 would have.
-fn event_headers(head: &Parts) -> Vec<Header> {
+pub(crate) fn event_headers(head: &Parts) -> Vec<Header> {
     let mut headers = headers::copy(&head.headers);
     if !head.headers.contains_key(http::header::HOST)
         && let Some(authority) = head.uri.authority()
@@ -323,7 +326,13 @@ fn event_headers(head: &Parts) -> Vec<Header> {
     headers
 }
 
-fn dedupe_key(deps: &Deps, source: &Source, event_id: &str, now_ms: u64) -> DedupeKey {
+/// What recognises the same event when it comes again within `window`.
+pub(crate) fn dedupe_key(
+    window: Duration,
+    source: &Source,
+    event_id: &str,
+    now_ms: u64,
+) -> DedupeKey {
     let digest = Sha256::new()
         .chain_update(source.name.as_bytes())
         .chain_update([0])
@@ -333,14 +342,15 @@ fn dedupe_key(deps: &Deps, source: &Source, event_id: &str, now_ms: u64) -> Dedu
     for (byte, of_digest) in hash.iter_mut().zip(digest) {
         *byte = of_digest;
     }
-    let window_ms = u64::try_from(deps.limits.dedupe_window.as_millis()).unwrap_or(u64::MAX);
+    let window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
     DedupeKey {
         hash,
         expires_at_ms: now_ms.saturating_add(window_ms),
     }
 }
 
-fn event(
+/// The event that an authentic request becomes, without the credentials that it carried.
+pub(crate) fn event(
     source: &Source,
     head: &Parts,
     mut headers: Vec<Header>,

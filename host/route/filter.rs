@@ -79,6 +79,12 @@ impl Filter {
         })
     }
 
+    /// The expression as written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// True if it reads `body`, so that the body has to be parsed.
     #[must_use]
     pub fn reads_body(&self) -> bool {

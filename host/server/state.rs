@@ -1,5 +1,7 @@
-//! The plugins' store: the journal's key-value store as plugins see it.
+//! The plugins' stores: the journal's, as plugins see it, and two for programs that keep nothing.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -126,5 +128,85 @@ impl State for NoState {
         _: Option<Duration>,
     ) -> Result<bool, StateError> {
         Err(checking())
+    }
+}
+
+/// The store of one rehearsal: empty at its beginning, forgotten at its end. Nothing expires meanwhile.
+#[derive(Default)]
+pub(super) struct Scratch(Mutex<HashMap<(String, String), Vec<u8>>>);
+
+impl Scratch {
+    /// Replaces the value of a key by what `change` makes of it; `None` removes it.
+    fn change<T>(
+        &self,
+        plugin: &str,
+        key: &str,
+        change: impl FnOnce(Option<&Vec<u8>>) -> (Option<Vec<u8>>, T),
+    ) -> T {
+        let mut values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = (plugin.to_owned(), key.to_owned());
+        let (next, answer) = change(values.get(&place));
+        match next {
+            Some(value) => drop(values.insert(place, value)),
+            None => drop(values.remove(&place)),
+        }
+        answer
+    }
+}
+
+#[async_trait]
+impl State for Scratch {
+    async fn get(&self, plugin: &str, key: &str) -> Result<Option<Vec<u8>>, StateError> {
+        Ok(self.change(plugin, key, |value| (value.cloned(), value.cloned())))
+    }
+
+    async fn set(
+        &self,
+        plugin: &str,
+        key: &str,
+        value: Vec<u8>,
+        _: Option<Duration>,
+    ) -> Result<(), StateError> {
+        self.change(plugin, key, |_| (Some(value), ()));
+        Ok(())
+    }
+
+    async fn delete(&self, plugin: &str, key: &str) -> Result<(), StateError> {
+        self.change(plugin, key, |_| (None, ()));
+        Ok(())
+    }
+
+    async fn increment(
+        &self,
+        plugin: &str,
+        key: &str,
+        delta: i64,
+        _: Option<Duration>,
+    ) -> Result<i64, StateError> {
+        self.change(plugin, key, |value| {
+            let number = value.map_or(Some(0), |value| {
+                std::str::from_utf8(value).ok()?.parse::<i64>().ok()
+            });
+            match number.and_then(|number| number.checked_add(delta)) {
+                Some(sum) => (Some(sum.to_string().into_bytes()), Ok(sum)),
+                None => (value.cloned(), Err(StateError::NotANumber)),
+            }
+        })
+    }
+
+    async fn compare_and_set(
+        &self,
+        plugin: &str,
+        key: &str,
+        expected: Option<Vec<u8>>,
+        new: Vec<u8>,
+        _: Option<Duration>,
+    ) -> Result<bool, StateError> {
+        Ok(
+            self.change(plugin, key, |value| match value == expected.as_ref() {
+                true => (Some(new), true),
+                false => (value.cloned(), false),
+            }),
+        )
     }
 }

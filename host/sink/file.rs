@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 use self::log::{Log, Rotation};
 use self::writer::Job;
-use super::{Class, Delivery, Receipt, SetupError, Sink, SinkError, envelope};
+use super::{Class, Delivery, Preview, Receipt, SetupError, Sink, SinkError, envelope};
 use crate::config;
 
 /// Lines that wait for the writer beyond those of deliveries in flight.
@@ -112,12 +112,20 @@ impl FileSink {
 #[async_trait]
 impl Sink for FileSink {
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, SinkError> {
-        let line = line::render(delivery)
-            .map_err(|error| SinkError::new(Class::Permanent, "bad_line", error.to_string()))?;
+        let line = line_of(delivery)?;
         match timeout(self.patience, self.write(line)).await {
             Ok(outcome) => outcome,
             Err(_elapsed) => Err(self.too_slow()),
         }
+    }
+
+    fn preview(&self, delivery: &Delivery, _now_ms: u64) -> Result<Preview, SinkError> {
+        Ok(Preview {
+            to: format!("file {}", self.path.display()),
+            key: None,
+            headers: Vec::new(),
+            body: line_of(delivery)?.into(),
+        })
     }
 
     async fn close(&self) {
@@ -133,6 +141,11 @@ impl Sink for FileSink {
             let _ = timeout(self.patience, ended).await;
         }
     }
+}
+
+fn line_of(delivery: &Delivery) -> Result<Vec<u8>, SinkError> {
+    line::render(delivery)
+        .map_err(|error| SinkError::new(Class::Permanent, "bad_line", error.to_string()))
 }
 
 /// The writer ended before it confirmed.

@@ -15,7 +15,7 @@ pub mod signature;
 #[cfg(test)]
 mod tests;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -32,9 +32,11 @@ use tokio::time::{Instant, timeout_at};
 pub use self::answer::excerpt;
 use self::connect::{Connector, Reused};
 use self::signature::SigningKey;
-use super::{Class, Delivery, Receipt, SetupError, Sink, SinkError, envelope};
+use super::{Class, Delivery, Preview, Receipt, SetupError, Sink, SinkError, envelope, preview};
+use crate::clock::unix_ms;
 use crate::config;
 use crate::network::trust;
+use crate::secret::Secret;
 
 /// Bytes of a response that are read; if there are more, the connection is dropped.
 const RESPONSE_BYTES_MAX: usize = 16 * 1024;
@@ -101,23 +103,27 @@ impl HttpSink {
         })
     }
 
-    /// The request for one attempt.
-    fn request(&self, delivery: &Delivery) -> Result<Request<Full<Bytes>>, SinkError> {
+    /// The request for one attempt at `now_s`.
+    fn request(&self, delivery: &Delivery, now_s: u64) -> Result<Request<Full<Bytes>>, SinkError> {
         let mut request = Request::new(Full::new(delivery.message.body.clone()));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.url.clone();
-        *request.headers_mut() = request::headers(delivery, &self.headers, &self.keys, unix_now())?;
+        *request.headers_mut() = request::headers(delivery, &self.headers, &self.keys, now_s)?;
         Ok(request)
     }
 
     /// Sends the request; at once a second time if it met a kept connection that the other side was
     /// just closing, which says nothing about the other side's health.
     async fn exchange(&self, delivery: &Delivery) -> Result<Response<Incoming>, SinkError> {
-        match self.client.request(self.request(delivery)?).await {
+        match self
+            .client
+            .request(self.request(delivery, unix_now())?)
+            .await
+        {
             Ok(response) => Ok(response),
             Err(error) if failure::met_a_closing_connection(&error) => self
                 .client
-                .request(self.request(delivery)?)
+                .request(self.request(delivery, unix_now())?)
                 .await
                 .map_err(|error| failure::classify(&error, &self.place)),
             Err(error) => Err(failure::classify(&error, &self.place)),
@@ -163,6 +169,24 @@ impl Sink for HttpSink {
             SinkError::new(Class::Transient, "timeout", detail)
         })??;
         self.judge(response).await
+    }
+
+    fn preview(&self, delivery: &Delivery, now_ms: u64) -> Result<Preview, SinkError> {
+        let request = self.request(delivery, now_ms / 1000)?;
+        let headers = request.headers().iter().map(|(name, value)| {
+            let text = preview::text(value.as_bytes());
+            let shown = match value.is_sensitive() {
+                true => Secret::new(&text).to_string(),
+                false => text,
+            };
+            (name.as_str().to_owned(), shown)
+        });
+        Ok(Preview {
+            to: format!("{} {}", request.method(), self.place),
+            key: None,
+            headers: headers.collect(),
+            body: delivery.message.body.clone(),
+        })
     }
 
     async fn close(&self) {
@@ -215,9 +239,7 @@ async fn read_start(mut body: Incoming) -> Bytes {
     start.freeze()
 }
 
+/// Seconds since the Unix epoch.
 fn unix_now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs()
+    unix_ms() / 1000
 }

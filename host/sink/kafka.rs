@@ -13,13 +13,13 @@ mod settings;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::message::{Header, Headers, OwnedHeaders};
 use rdkafka::producer::FutureRecord;
 use tokio::time::Instant;
 
 use self::client::Clients;
 use self::failure::Unsent;
-use super::{Class, Delivery, Receipt, SetupError, Sink, SinkError, envelope};
+use super::{Class, Delivery, Preview, Receipt, SetupError, Sink, SinkError, envelope, preview};
 use crate::config;
 use crate::template::{Context, Template};
 
@@ -77,6 +77,23 @@ impl Sink for KafkaSink {
             outcome => outcome,
         };
         outcome.map_err(|unsent| unsent.error)
+    }
+
+    fn preview(&self, delivery: &Delivery, _now_ms: u64) -> Result<Preview, SinkError> {
+        let topic = self.topic_of(delivery)?;
+        let record = record(&topic, delivery);
+        let headers = record.headers.iter().flat_map(Headers::iter);
+        Ok(Preview {
+            to: format!("topic {topic}"),
+            key: record.key.map(str::to_owned),
+            headers: headers
+                .map(|header| {
+                    let value = preview::text(header.value.unwrap_or_default());
+                    (header.key.to_owned(), value)
+                })
+                .collect(),
+            body: delivery.message.body.clone(),
+        })
     }
 
     async fn close(&self) {

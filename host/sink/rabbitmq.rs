@@ -25,7 +25,7 @@ use tokio::time::{Instant, timeout_at};
 
 use self::link::{Link, Place};
 use self::pipeline::Job;
-use super::{Class, Delivery, Receipt, SetupError, Sink, SinkError, envelope};
+use super::{Class, Delivery, Preview, Receipt, SetupError, Sink, SinkError, envelope};
 use crate::config;
 use crate::template::{Context, Template};
 
@@ -97,6 +97,21 @@ impl RabbitMqSink {
 
 #[async_trait]
 impl Sink for RabbitMqSink {
+    fn preview(&self, delivery: &Delivery, _now_ms: u64) -> Result<Preview, SinkError> {
+        let routing_key = self.routing_key_of(delivery)?;
+        let properties = message::properties(delivery, self.persistent)?;
+        Ok(Preview {
+            to: format!(
+                "exchange `{}`, routing key `{}`",
+                self.place.exchange.as_str(),
+                routing_key.as_str()
+            ),
+            key: None,
+            headers: message::shown(&properties),
+            body: delivery.message.body.clone(),
+        })
+    }
+
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, SinkError> {
         let deadline = Instant::now() + self.patience;
         let (done, confirmed) = oneshot::channel();

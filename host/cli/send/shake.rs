@@ -20,14 +20,15 @@ use crate::handshake::{self, Given, Handshakes, Rule, take_values};
 use crate::provider::Preset;
 use crate::verify::{Request, sign};
 
-use super::super::verify::{USAGE, now_ms, secret};
+use super::super::verify::{USAGE, secret};
+use crate::clock::unix_ms;
 
 /// Headers of an answer that no provider looks at.
 const NOT_LOOKED_AT: [&str; 2] = ["cache-control", "x-content-type-options"];
 
 pub(super) async fn execute(args: &Args, name: &str) -> anyhow::Result<ExitCode> {
     let challenge = uuid::Uuid::now_v7().simple().to_string();
-    let (outgoing, right) = match prepare(args, name, &challenge, now_ms()) {
+    let (outgoing, right) = match prepare(args, name, &challenge, unix_ms()) {
         Ok(prepared) => prepared,
         Err(usage) => {
             anstream::eprintln!("{usage}");

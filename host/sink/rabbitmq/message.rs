@@ -6,7 +6,7 @@
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
-use crate::sink::{Class, Delivery, SinkError, envelope};
+use crate::sink::{Class, Delivery, SinkError, envelope, preview};
 
 /// AMQP 0.9.1 delivery modes.
 const TRANSIENT: u8 = 1;
@@ -34,6 +34,40 @@ pub(super) fn properties(
         properties = properties.with_content_type(required("the content type", content_type)?);
     }
     Ok(properties)
+}
+
+/// Properties and headers as text.
+pub(super) fn shown(properties: &BasicProperties) -> Vec<(String, String)> {
+    let strings = [
+        ("message_id", properties.message_id()),
+        ("type", properties.kind()),
+        ("content_type", properties.content_type()),
+    ];
+    let mut shown: Vec<(String, String)> = strings
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value.as_ref()?.to_string())))
+        .collect();
+    let numbers = [
+        (
+            "timestamp",
+            properties.timestamp().map(|time| time.to_string()),
+        ),
+        (
+            "delivery_mode",
+            properties.delivery_mode().map(|mode| mode.to_string()),
+        ),
+    ];
+    for (name, value) in numbers {
+        shown.extend(value.map(|value| (name.to_owned(), value)));
+    }
+    for (name, value) in properties.headers().iter().flat_map(FieldTable::inner) {
+        let value = match value {
+            AMQPValue::LongString(text) => preview::text(text.as_bytes()),
+            other => format!("{other:?}"),
+        };
+        shown.push((name.to_string(), value));
+    }
+    shown
 }
 
 fn headers(delivery: &Delivery) -> Result<FieldTable, SinkError> {

@@ -1,0 +1,433 @@
+//! `hookswitch explain`: what would become of this request?
+//!
+//! Takes a recorded request through the code that the server uses, stage by stage, and tells what each says:
+//! verification, routes, plugins (which really run, in their sandbox), and each sink's message. Nothing is
+//! stored, sent or connected, and no running server is needed.
+
+mod recorder;
+mod report;
+mod text;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use http::Method;
+use http::request::Parts;
+
+use crate::clock::unix_ms;
+use crate::config::diagnostic::nearest;
+use crate::config::{self, Config};
+use crate::dispatch::{chain, plan};
+use crate::event::{Event, EventId};
+use crate::generation::Prepared;
+use crate::ingress::answer::Refusal;
+use crate::ingress::request as ingress;
+use crate::metrics::Metrics;
+use crate::plugin::{Outcome, PluginError};
+use crate::route::{Matched, RouteTable};
+use crate::server;
+use crate::sink;
+use crate::verify::{self, Verified};
+
+use super::USAGE;
+use super::verify::args::Usage;
+use super::verify::request::RawRequest;
+use recorder::{Recorder, Steps};
+use report::{Body, Delivery, End, Message, Named, Report, Route, Step, Verdict, Why};
+
+const EXAMPLES: &str = "\
+Examples:
+  What would happen with this request?
+    hookswitch explain --source didit delivery.http
+  One that was recorded earlier, judged at the time when it came:
+    hookswitch explain --source didit --at 1760000000 delivery.http
+  Try out routes and plugins with a request that nobody signed:
+    hookswitch explain --source didit --no-verify delivery.http
+
+  A request file is what came over the wire; `hookswitch verify --help` shows one.
+
+Nothing is stored, sent or connected. Plugins run in their sandbox, with an empty store where they are granted one.
+Ids that are made at receipt are shown as zeros.
+
+Exit code: 0 the request would be accepted (or --no-verify), 1 it would be refused, 64 the command or the
+configuration was wrong.";
+
+/// Arguments of `hookswitch explain`.
+#[derive(Debug, clap::Args)]
+#[command(
+    about = "Tell what would become of a recorded request: verdict, routes, plugins, sinks",
+    after_help = EXAMPLES
+)]
+pub struct Args {
+    /// The configuration
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        default_value = "routes.toml",
+        env = "HOOKSWITCH_CONFIG"
+    )]
+    config: PathBuf,
+
+    /// The source that gets the request
+    #[arg(long, value_name = "NAME")]
+    source: String,
+
+    /// Judge as if it were this time, in Unix seconds. Without it: now
+    #[arg(long, value_name = "UNIX")]
+    at: Option<u64>,
+
+    /// Go on in spite of a bad signature
+    #[arg(long)]
+    no_verify: bool,
+
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+
+    /// A file with the raw HTTP/1.1 request, or `-` for standard input
+    #[arg(value_name = "REQUEST")]
+    request: PathBuf,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If standard output cannot be written. What is wrong with the arguments or the configuration is printed.
+pub async fn execute(args: Args) -> anyhow::Result<ExitCode> {
+    let received = match received(&args) {
+        Ok(received) => received,
+        Err(usage) => return wrong(&usage),
+    };
+    let prepared = match server::rehearse(&args.config).await {
+        Ok(prepared) => prepared,
+        Err(error) => return super::run::refused(error),
+    };
+    let source = match source(prepared.config(), &args.source) {
+        Ok(source) => source,
+        Err(usage) => return wrong(&usage),
+    };
+    let now_ms = args.at.map_or_else(unix_ms, |at| at.saturating_mul(1000));
+    let report = explain(&prepared, source, received, now_ms, args.no_verify).await;
+    let text = match args.json {
+        true => format!("{:#}\n", serde_json::to_value(&report)?),
+        false => text::render(&report),
+    };
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .context("write to standard output")?;
+    let refused = !report.verdict.accepted && !args.no_verify;
+    Ok(ExitCode::from(u8::from(refused)))
+}
+
+fn wrong(usage: &Usage) -> anyhow::Result<ExitCode> {
+    writeln!(anstream::stderr(), "{usage}")?;
+    Ok(ExitCode::from(USAGE))
+}
+
+/// A request as ingress has it before it looks at it.
+struct Received {
+    head: Parts,
+    body: Bytes,
+}
+
+fn received(args: &Args) -> Result<Received, Usage> {
+    let raw = RawRequest::read(&args.request)?;
+    let raw = raw.as_request();
+    let mut request = http::Request::builder().method(raw.method).uri(raw.target);
+    for header in raw.headers {
+        request = request.header(&header.name, header.value.as_ref());
+    }
+    let request = request.body(()).map_err(|error| {
+        Usage::new(format!("no server would take this request: {error}"))
+            .hint("look at its first line and its headers")
+    })?;
+    Ok(Received {
+        head: request.into_parts().0,
+        body: Bytes::copy_from_slice(raw.body),
+    })
+}
+
+fn source<'c>(config: &'c Config, name: &str) -> Result<&'c config::Source, Usage> {
+    let found = config.sources.iter().find(|source| *source.name == *name);
+    found.ok_or_else(|| {
+        let names: Vec<&str> = config.sources.iter().map(|source| &*source.name).collect();
+        let usage = Usage::new(format!("there is no source `{name}`"));
+        match nearest(name, names.iter().copied()) {
+            Some(near) => usage.hint(format!("did you mean `{near}`?")),
+            None => usage.hint(format!("there are {}", names.join(", "))),
+        }
+    })
+}
+
+async fn explain(
+    prepared: &Prepared,
+    source: &config::Source,
+    received: Received,
+    now_ms: u64,
+    no_verify: bool,
+) -> Report {
+    let Received { head, body } = received;
+    let mut report = Report {
+        source: source.name.to_string(),
+        provider: source.provider.to_string(),
+        method: head.method.to_string(),
+        target: head.uri.to_string(),
+        body_bytes: body.len(),
+        verdict: Verdict {
+            accepted: true,
+            status: source.ok_status,
+            code: None,
+            reason: None,
+            overruled: false,
+            notes: notes(source, &head),
+        },
+        event: None,
+        routes: Vec::new(),
+        unrouted: None,
+    };
+    let verified = match judge(source, &head, &body, now_ms) {
+        Ok(verified) => verified,
+        Err(refused) => {
+            report.verdict.accepted = false;
+            report.verdict.status = refused.status;
+            report.verdict.code = Some(refused.code.to_owned());
+            report.verdict.reason = Some(refused.reason);
+            report.verdict.overruled = no_verify && refused.names.is_some();
+            match refused.names {
+                Some(names) if no_verify => names,
+                _ => return report,
+            }
+        }
+    };
+    let window = prepared.config().storage.dedupe_window;
+    let dedupe = verified
+        .event_id
+        .as_deref()
+        .filter(|_| source.dedupe)
+        .map(|id| ingress::dedupe_key(window, source, id, now_ms));
+    report.event = Some(Named {
+        kind: verified.event_type.clone(),
+        provider_event_id: verified.event_id.clone(),
+        coverage: verified.coverage.to_string(),
+        dedupe_key: dedupe.as_ref().map(|key| hex::encode(key.hash)),
+        dedupe_until: dedupe.map(|key| rfc3339(key.expires_at_ms)),
+    });
+    let headers = ingress::event_headers(&head);
+    let mut event = ingress::event(source, &head, headers, body, verified, now_ms);
+    // The same each time, so that two explanations can be compared.
+    event.id = EventId::from_bytes([0; 16]);
+    route(&mut report, prepared, &Arc::new(event), now_ms).await;
+    report
+}
+
+/// A request that would get no 2xx.
+struct Refused {
+    status: u16,
+    code: &'static str,
+    reason: String,
+    /// What its event would be called, if only its signature stands in the way.
+    names: Option<Verified>,
+}
+
+/// What ingress would say of it, in the order in which it asks.
+fn judge(
+    source: &config::Source,
+    head: &Parts,
+    body: &Bytes,
+    now_ms: u64,
+) -> Result<Verified, Refused> {
+    let by_rule = |refusal: Refusal| {
+        let row = refusal.row();
+        Err(Refused {
+            status: row.status,
+            code: row.code,
+            reason: row.message.to_owned(),
+            names: None,
+        })
+    };
+    if head.method != Method::POST {
+        return by_rule(Refusal::MethodNotAllowed);
+    }
+    if !ingress::takes_content_type(source, head) {
+        return by_rule(Refusal::UnsupportedMediaType);
+    }
+    if body.len() > source.body_bytes_max {
+        return by_rule(Refusal::BodyTooLarge);
+    }
+    let headers = ingress::event_headers(head);
+    let target = head.uri.path_and_query();
+    let request = verify::Request {
+        method: head.method.as_str(),
+        target: target.map_or("/", |target| target.as_str()),
+        headers: &headers,
+        body,
+    };
+    source
+        .verifier
+        .verify(request, now_ms)
+        .map_err(|rejection| Refused {
+            status: source.reject_status,
+            code: rejection.code,
+            reason: rejection.detail,
+            names: Some(source.verifier.read(request)),
+        })
+}
+
+fn notes(source: &config::Source, head: &Parts) -> Vec<String> {
+    let path = head.uri.path();
+    if path == source.path {
+        return Vec::new();
+    }
+    vec![format!(
+        "the request is for {path}; this source has the path {}",
+        source.path
+    )]
+}
+
+async fn route(report: &mut Report, prepared: &Prepared, event: &Arc<Event>, now_ms: u64) {
+    let config = prepared.config();
+    let routes: Vec<_> = config.routes.iter().cloned().map(Arc::new).collect();
+    let matched = RouteTable::new(routes.clone()).matching(event);
+    let metrics = Metrics::new();
+    let mut passes = Vec::new();
+    report.routes = routes
+        .iter()
+        .map(|route| told(route, &matched, event))
+        .collect();
+    for route in &matched.routes {
+        let steps = Steps::default();
+        let plugins: Vec<_> = prepared
+            .chain(route)
+            .into_iter()
+            .map(|plugin| Arc::new(Recorder::new(plugin, &steps)))
+            .collect();
+        let passed = chain::run(&plugins, event, 1, &metrics).await;
+        if let Some(told) = named(&mut report.routes, &route.name) {
+            told.plugins = steps.take().into_iter().map(step).collect();
+        }
+        let route = route.clone();
+        passes.push(plan::RoutePass { route, passed });
+    }
+    let plan = plan::plan(0, event, &matched, passes, now_ms, 0.0);
+    for delivery in &plan.deliveries {
+        if let Some(told) = named(&mut report.routes, &delivery.route) {
+            told.deliveries.push(preview(prepared, delivery, now_ms));
+        }
+    }
+    for record in plan.records {
+        let end = End {
+            state: record.state.as_str(),
+            code: record.code,
+            detail: record.detail,
+        };
+        match named(&mut report.routes, &record.route) {
+            Some(told) => told.ends.push(end),
+            None => report.unrouted = Some(end),
+        }
+    }
+}
+
+fn named<'r>(routes: &'r mut [Route], name: &str) -> Option<&'r mut Route> {
+    routes.iter_mut().find(|route| route.name == name)
+}
+
+/// A route and whether it takes the event.
+fn told(route: &config::Route, matched: &Matched, event: &Event) -> Route {
+    let failed = matched
+        .failed
+        .iter()
+        .find(|(failed, _)| failed.name == route.name);
+    let takes = matched.routes.iter().any(|taken| taken.name == route.name);
+    let why = if !route.from.contains(&event.source) {
+        Why::OtherSources(route.from.iter().map(ToString::to_string).collect())
+    } else if let Some((_, why)) = failed {
+        Why::WhenFails(why.clone())
+    } else {
+        match (takes, &route.when) {
+            (true, None) => Why::Source,
+            (true, Some(_)) => Why::WhenHolds,
+            (false, _) => Why::WhenDoesNotHold,
+        }
+    };
+    Route {
+        name: route.name.to_string(),
+        takes,
+        why,
+        when: route.when.as_ref().map(|when| when.text().to_owned()),
+        plugins: Vec::new(),
+        deliveries: Vec::new(),
+        ends: Vec::new(),
+    }
+}
+
+fn step(step: recorder::Step) -> Step {
+    let (result, detail, messages) = match step.result {
+        Ok(Outcome::Unchanged) => ("unchanged", None, Vec::new()),
+        Ok(Outcome::Forward(messages)) => ("forward", None, messages),
+        Ok(Outcome::Drop(reason)) => ("drop", Some(reason), Vec::new()),
+        Err(PluginError::Reject(reason)) => ("reject", Some(reason), Vec::new()),
+        Err(PluginError::Retry { reason, .. }) => ("retry", Some(reason), Vec::new()),
+        Err(PluginError::Failed { code, detail }) => {
+            let detail = format!("{detail} (on_error: {})", step.on_error.as_str());
+            (code, Some(detail), Vec::new())
+        }
+    };
+    Step {
+        plugin: step.plugin,
+        result: result.to_owned(),
+        detail,
+        messages: messages.into_iter().map(message).collect(),
+    }
+}
+
+fn message(message: crate::event::Message) -> Message {
+    let headers = message.headers.iter().map(|header| {
+        let value = String::from_utf8_lossy(&header.value).into_owned();
+        (header.name.clone(), value)
+    });
+    Message {
+        headers: headers.collect(),
+        body: Body::of(&message.body),
+        kind: message.kind,
+        content_type: message.content_type,
+        sink: message.sink,
+        key: message.key,
+        attributes: message.attributes,
+    }
+}
+
+fn preview(prepared: &Prepared, delivery: &sink::Delivery, now_ms: u64) -> Delivery {
+    let mut told = Delivery {
+        sink: delivery.sink.to_string(),
+        message_id: delivery.message_id.clone(),
+        key: delivery.key.clone(),
+        to: None,
+        headers: Vec::new(),
+        body: None,
+        error: None,
+    };
+    let Some(sink) = prepared.sink(&delivery.sink) else {
+        return told;
+    };
+    match sink.preview(delivery, now_ms) {
+        Ok(preview) => {
+            told.to = Some(preview.to);
+            told.headers = preview.headers;
+            told.body = Some(Body::of(&preview.body));
+        }
+        Err(error) => told.error = Some(format!("{}: {}", error.code, error.detail)),
+    }
+    told
+}
+
+fn rfc3339(unix_ms: u64) -> String {
+    let ms = i64::try_from(unix_ms).unwrap_or(i64::MAX);
+    let time = jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::MAX);
+    format!("{time:.3}")
+}
