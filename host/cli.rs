@@ -5,12 +5,15 @@ pub mod check;
 pub mod completions;
 pub mod events;
 pub mod explain;
+pub mod man;
 pub mod plugin;
+pub mod providers;
 pub mod receive;
 mod remote;
 pub mod run;
 pub mod send;
 pub mod sinks;
+pub mod sources;
 mod table;
 pub mod verify;
 
@@ -30,6 +33,8 @@ pub const LOG_VARIABLE: &str = "HOOKSWITCH_LOG";
 
 const AFTER_HELP: &str = "\
 Examples:
+  hookswitch providers list                     whose webhooks can be taken without writing code?
+  hookswitch sources new github --write         add a source to routes.toml, with a fresh secret
   hookswitch check                              is routes.toml good?
   hookswitch run                                serve webhooks as routes.toml says
   hookswitch send didit --to http://127.0.0.1:8080/hooks/didit --secret env:DIDIT_WEBHOOK_SECRET
@@ -74,8 +79,14 @@ pub enum Command {
     Sinks(sinks::Args),
     /// Work on plugins
     Plugin(plugin::Args),
+    /// Look up what is known of a provider, and what a source for it needs
+    Providers(providers::Args),
+    /// Make a source for a provider
+    Sources(sources::Args),
     /// Print completions for a shell
     Completions(completions::Args),
+    /// Write manual pages
+    Man(man::Args),
 }
 
 /// How log lines look.
@@ -116,7 +127,10 @@ impl Command {
             Self::Events(args) => events::execute(args).await,
             Self::Sinks(args) => sinks::execute(args).await,
             Self::Plugin(args) => plugin::execute(args).await,
+            Self::Providers(args) => providers::execute(args),
+            Self::Sources(args) => sources::execute(args).await,
             Self::Completions(args) => completions::execute(args),
+            Self::Man(args) => man::execute(args),
         }
     }
 }

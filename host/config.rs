@@ -6,6 +6,7 @@
 
 pub mod codes;
 pub mod diagnostic;
+pub mod inventory;
 pub mod keys;
 mod mask;
 pub mod read;

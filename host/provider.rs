@@ -1,7 +1,13 @@
 //! Presets: what is known of each provider, as data in `host/providers/*.toml`, embedded in the binary.
 //!
 //! A preset says how the provider signs ([`crate::verify::Scheme`]), which answers it wants, what of all this is
-//! certain, and how a sample event looks. This module parses; it verifies nothing.
+//! certain, and how a sample event looks. This module parses; it verifies nothing. [`words`] says it to people,
+//! [`block`] makes a source of it.
+
+pub mod block;
+pub mod fresh;
+pub mod page;
+pub mod words;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -23,6 +29,9 @@ pub struct Preset {
     /// The name in `provider = "..."`, kebab-case. Set from the file's name.
     #[serde(skip)]
     pub name: &'static str,
+    /// The file's text, for [`words`].
+    #[serde(skip)]
+    pub text: &'static str,
     /// The provider's own name.
     pub title: String,
     /// Where the provider documents its webhooks.
@@ -92,6 +101,17 @@ impl Confidence {
             Self::Memory => "memory",
         }
     }
+
+    /// What it is, for people, to follow "known from".
+    #[must_use]
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Source => "the provider's own code, tests or specification",
+            Self::Documentation => "the provider's documentation",
+            Self::ThirdParty => "several integrations by others, which agree",
+            Self::Memory => "memory: it could not be read again",
+        }
+    }
 }
 
 /// Who makes the secret up.
@@ -103,6 +123,17 @@ pub enum SecretChoice {
     Provider,
     /// You do, and enter it in the provider's settings. `hookswitch sources new` can make a strong one.
     You,
+}
+
+impl SecretChoice {
+    /// The word for it, as in the preset's file.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::You => "you",
+        }
+    }
 }
 
 /// How a secret is written.
@@ -124,6 +155,22 @@ pub enum SecretForm {
     PublicKey,
     /// The sender's certificate, in PEM.
     Certificate,
+}
+
+impl SecretForm {
+    /// The word for it, as in the preset's file.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Whsec => "whsec",
+            Self::Base64 => "base64",
+            Self::Hex => "hex",
+            Self::Basic => "basic",
+            Self::PublicKey => "public_key",
+            Self::Certificate => "certificate",
+        }
+    }
 }
 
 /// Status codes of answers, and what the provider makes of them.
@@ -259,9 +306,14 @@ static PRESETS: LazyLock<BTreeMap<&'static str, Preset>> = LazyLock::new(|| {
         .collect()
 });
 
-fn parse(name: &'static str, text: &str, sample: &'static str) -> Result<Preset, toml::de::Error> {
+fn parse(
+    name: &'static str,
+    text: &'static str,
+    sample: &'static str,
+) -> Result<Preset, toml::de::Error> {
     let mut preset: Preset = toml::from_str(text)?;
     preset.name = name;
+    preset.text = text;
     preset.sample.body = sample;
     Ok(preset)
 }

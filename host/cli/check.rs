@@ -9,7 +9,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use super::table;
 use crate::config::diagnostic::Severity;
+use crate::config::inventory::Entry;
 use crate::config::{Config, Diagnostics};
 use crate::server::{self, StartError};
 
@@ -20,6 +22,7 @@ const EXAMPLES: &str = "\
 Examples:
   hookswitch check
   hookswitch check --config /etc/hookswitch/routes.toml
+  hookswitch check --secrets        was the rotated secret read?
   hookswitch check --json | jq -r '.diagnostics[] | \"\\(.file):\\(.line): \\(.message)\"'
 
 Exit code: 0 the config can be used, 64 it cannot.";
@@ -35,7 +38,11 @@ pub struct Args {
     #[arg(long, value_name = "FILE", default_value = "routes.toml")]
     config: PathBuf,
 
-    /// Print one JSON object: `ok`, `errors`, `warnings`, `diagnostics`, `summary`
+    /// Also print which secret each part has, by its last four characters
+    #[arg(long)]
+    secrets: bool,
+
+    /// Print one JSON object: `ok`, `errors`, `warnings`, `diagnostics`, `summary`, `secrets`
     #[arg(long)]
     json: bool,
 }
@@ -51,6 +58,9 @@ pub async fn execute(args: Args) -> anyhow::Result<ExitCode> {
         writeln!(anstream::stdout(), "{:#}", report.json)?;
     } else {
         report.print()?;
+        if args.secrets {
+            write!(anstream::stdout(), "{}", report.secrets)?;
+        }
     }
     Ok(if report.ok {
         ExitCode::SUCCESS
@@ -66,10 +76,22 @@ pub(crate) struct Report {
     /// For people, with colours.
     text: String,
     summary: String,
+    /// A table, for people.
+    secrets: String,
     json: serde_json::Value,
 }
 
 impl Report {
+    /// True if the configuration can be used.
+    pub(crate) fn is_ok(&self) -> bool {
+        self.ok
+    }
+
+    /// As `--json` prints it.
+    pub(crate) fn json(&self) -> &serde_json::Value {
+        &self.json
+    }
+
     /// Prints it for people.
     pub(crate) fn print(&self) -> std::io::Result<()> {
         // The stream takes the colours out where nobody would see them, and where NO_COLOR is set.
@@ -122,6 +144,17 @@ impl Report {
                 "file": file.display().to_string(), "line": null, "column": null, "hint": null,
             }]),
         };
+        let entries = outcome
+            .as_ref()
+            .map_or_else(|_| Vec::new(), |(config, _)| config.inventory());
+        let secrets: Vec<_> = entries
+            .iter()
+            .map(|entry| {
+                serde_json::json!({
+                    "of": entry.of, "key": entry.key, "secret": entry.secret.to_string(),
+                })
+            })
+            .collect();
         let severity = |wanted: &str| {
             let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
             list.iter()
@@ -134,14 +167,27 @@ impl Report {
             "warnings": severity("warning"),
             "diagnostics": list,
             "summary": summary,
+            "secrets": secrets,
         });
         Self {
             ok,
             text,
             summary,
+            secrets: table_of(&entries),
             json,
         }
     }
+}
+
+fn table_of(entries: &[Entry]) -> String {
+    let rows: Vec<Vec<String>> = entries
+        .iter()
+        .map(|entry| {
+            let secret = entry.secret.to_string();
+            vec![entry.of.clone(), entry.key.clone(), secret]
+        })
+        .collect();
+    table::render(&["OF", "KEY", "SECRET"], &rows)
 }
 
 fn parts(config: &Config) -> String {

@@ -40,6 +40,12 @@ impl PluginConfig {
         &self.json
     }
 
+    /// The values that are secret.
+    #[must_use]
+    pub fn secrets(&self) -> &[Secret] {
+        &self.secrets
+    }
+
     /// What a plugin says, without its secrets: words in which it quotes its configuration are no reason to
     /// show them.
     #[must_use]

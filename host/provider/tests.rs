@@ -200,10 +200,57 @@ fn the_reference_lists_every_handshake() {
 #[test]
 fn an_unknown_key_in_a_preset_is_an_error() {
     let text = include_str!("../providers/github.toml").replace("confirmed", "confirmd");
-    assert!(parse("github", &text, "").is_err());
+    assert!(parse("github", text.leak(), "").is_err());
 }
 
 #[test]
 fn an_unknown_name_has_no_preset() {
     assert!(preset("no-such-provider").is_none());
+}
+
+#[test]
+fn the_reference_page_is_what_the_presets_say() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/providers.md");
+    let page = super::page::reference();
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(path, &page).unwrap();
+    }
+    let stored = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        stored == page,
+        "docs/reference/providers.md is stale: BLESS=1 writes it anew"
+    );
+}
+
+#[test]
+fn the_words_for_a_preset_leave_nothing_of_its_scheme_out() {
+    for one in all() {
+        let words = super::words::Words::of(&one);
+        assert_eq!(
+            words.ways.len(),
+            one.scheme.any_of.len().max(1),
+            "{}",
+            one.name
+        );
+        assert!(!words.event_type.is_empty(), "{}", one.name);
+        assert!(words.event_id.last().is_some(), "{}", one.name);
+        for way in &words.ways {
+            assert!(way.len() > 20, "{}: {way}", one.name);
+            // What no sentence was written for is shown as it stands in the file.
+            assert!(
+                !way.contains(" = {"),
+                "{}: write a sentence for {way}",
+                one.name
+            );
+        }
+    }
+}
+
+#[test]
+fn a_parameter_that_a_block_needs_is_one_that_the_preset_explains() {
+    for one in all() {
+        for name in super::block::required(&one) {
+            assert!(one.params.contains_key(&name), "{}: {name}", one.name);
+        }
+    }
 }

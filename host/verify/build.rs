@@ -140,6 +140,35 @@ fn check_params(
 }
 
 impl Scheme {
+    /// How much of a request its schemes cover, each once, those that are off unless a source asks for them left out.
+    #[must_use]
+    pub fn coverages(&self) -> Vec<Coverage> {
+        let mut found = Vec::new();
+        for way in self.any_of.iter().filter(|way| way.opt_in.is_none()) {
+            if !found.contains(&way.covers()) {
+                found.push(way.covers());
+            }
+        }
+        if self.any_of.is_empty() {
+            found.push(self.covers());
+        }
+        found
+    }
+
+    /// How much of a request this one scheme covers.
+    fn covers(&self) -> Coverage {
+        let covers_body = self
+            .signed
+            .iter()
+            .any(|part| matches!(part, Part::Body | Part::CanonicalJson | Part::FormSorted))
+            || self.body_hash.is_some();
+        self.coverage.unwrap_or(if covers_body {
+            Coverage::Full
+        } else {
+            Coverage::None
+        })
+    }
+
     /// Names of the parameters that this scheme asks for, or can take.
     #[must_use]
     pub fn params(&self) -> Vec<String> {
@@ -198,16 +227,6 @@ impl Building<'_> {
         let Some(check) = check else {
             return Ok(Outcome::Off);
         };
-        let covers_body = scheme
-            .signed
-            .iter()
-            .any(|part| matches!(part, Part::Body | Part::CanonicalJson | Part::FormSorted))
-            || scheme.body_hash.is_some();
-        let coverage = scheme.coverage.unwrap_or(if covers_body {
-            Coverage::Full
-        } else {
-            Coverage::None
-        });
         let or_whole = |own: &Vec<_>, whole: &Vec<_>| {
             if own.is_empty() {
                 whole.clone()
@@ -226,7 +245,7 @@ impl Building<'_> {
                 .iter()
                 .map(|(name, value)| (name.to_ascii_lowercase(), value.clone()))
                 .collect(),
-            coverage,
+            coverage: scheme.covers(),
             extractor: Extractor::new(
                 &or_whole(&scheme.event_id, &self.whole.event_id),
                 &or_whole(&scheme.event_type, &self.whole.event_type),

@@ -16,6 +16,8 @@ mod config;
 mod crash;
 /// What halts a sink and what makes it go on.
 mod halts;
+/// What `explain` tells of a request, word for word.
+mod explain;
 /// What providers ask before they send events: answers, hostile challenges, confirmations.
 mod handshakes;
 /// The webhook listener over raw sockets: limits, answers, HTTP/2, TLS, drain.
@@ -26,8 +28,12 @@ mod journal;
 mod pipeline;
 /// The plugin host with obedient and hostile guests; loading, compiling, the cache.
 mod plugins;
+/// What is known of providers, and sources that are made of it.
+mod providers;
 /// Reloads under load, swapped and broken components, hostile plugins beside good ones, drain.
 mod reload;
+/// Planted secrets, looked for in everything that is printed.
+mod secrets;
 /// Every kind of sink on the real thing: one compliance suite, and what is particular to each.
 mod sinks;
 /// What the tests share.
