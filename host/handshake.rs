@@ -22,9 +22,11 @@ mod shake;
 mod tests;
 mod text;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::fetch::Policy;
 use crate::verify::Request;
 use crate::verify::pointer::{Found, Pointers};
 
@@ -37,12 +39,28 @@ pub use shake::{Answer, Refused, Shake, Shaken};
 /// an SNS subscription, has about 2 KiB.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
-/// The handshakes of a source.
+/// The handshakes of a source. Two are equal if they were made of the same, apart from what their source's verifier
+/// is made of.
 #[derive(Default)]
 pub struct Handshakes {
     shakes: Vec<Shake>,
     pointers: Pointers,
     allow: String,
+    made_of: MadeOf,
+}
+
+/// What handshakes were made of, for telling whether a reload changes them.
+#[derive(Default, PartialEq)]
+struct MadeOf {
+    rules: Vec<Rule>,
+    values: BTreeMap<String, String>,
+    fetch: Option<Policy>,
+}
+
+impl PartialEq for Handshakes {
+    fn eq(&self, other: &Self) -> bool {
+        self.made_of == other.made_of
+    }
 }
 
 impl fmt::Debug for Handshakes {

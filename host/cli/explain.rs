@@ -24,6 +24,7 @@ use crate::config::{self, Config};
 use crate::dispatch::{chain, plan};
 use crate::event::{Event, EventId};
 use crate::generation::Prepared;
+use crate::handshake::Question;
 use crate::ingress::answer::Refusal;
 use crate::ingress::request as ingress;
 use crate::metrics::Metrics;
@@ -37,7 +38,7 @@ use super::USAGE;
 use super::verify::args::Usage;
 use super::verify::request::RawRequest;
 use recorder::{Recorder, Steps};
-use report::{Body, Delivery, End, Message, Named, Report, Route, Step, Verdict, Why};
+use report::{Body, Delivery, End, Handshake, Message, Named, Report, Route, Step, Verdict, Why};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -187,12 +188,18 @@ async fn explain(
             overruled: false,
             notes: notes(source, &head),
         },
+        handshake: None,
         event: None,
         routes: Vec::new(),
         unrouted: None,
     };
     let verified = match judge(source, &head, &body, now_ms) {
-        Ok(verified) => verified,
+        Ok(Judged::Event(verified)) => verified,
+        Ok(Judged::Handshake(shaken)) => {
+            report.verdict.status = shaken.status;
+            report.handshake = Some(shaken);
+            return report;
+        }
         Err(refused) => {
             report.verdict.accepted = false;
             report.verdict.status = refused.status;
@@ -226,6 +233,12 @@ async fn explain(
     report
 }
 
+/// A request that would get a 2xx.
+enum Judged {
+    Event(Verified),
+    Handshake(Handshake),
+}
+
 /// A request that would get no 2xx.
 struct Refused {
     status: u16,
@@ -241,24 +254,26 @@ fn judge(
     head: &Parts,
     body: &Bytes,
     now_ms: u64,
-) -> Result<Verified, Refused> {
+) -> Result<Judged, Refused> {
     let by_rule = |refusal: Refusal| {
         let row = refusal.row();
-        Err(Refused {
+        Refused {
             status: row.status,
             code: row.code,
             reason: row.message.to_owned(),
             names: None,
-        })
+        }
     };
-    if head.method != Method::POST {
-        return by_rule(Refusal::MethodNotAllowed);
+    let method = head.method.as_str();
+    if head.method != Method::POST && !source.handshakes.want(method) {
+        return Err(by_rule(Refusal::MethodNotAllowed));
     }
-    if !ingress::takes_content_type(source, head) {
-        return by_rule(Refusal::UnsupportedMediaType);
+    let is_of_type = ingress::takes_content_type(source, head);
+    if !is_of_type && !source.handshakes.may_ignore_body(method) {
+        return Err(by_rule(Refusal::UnsupportedMediaType));
     }
     if body.len() > source.body_bytes_max {
-        return by_rule(Refusal::BodyTooLarge);
+        return Err(by_rule(Refusal::BodyTooLarge));
     }
     let headers = ingress::event_headers(head);
     let target = head.uri.path_and_query();
@@ -268,15 +283,48 @@ fn judge(
         headers: &headers,
         body,
     };
-    source
-        .verifier
-        .verify(request, now_ms)
-        .map_err(|rejection| Refused {
-            status: source.reject_status,
-            code: rejection.code,
-            reason: rejection.detail,
-            names: Some(source.verifier.read(request)),
-        })
+    let question = source.handshakes.find(request);
+    match &question {
+        Some(question) if !question.shake.verify_first() => {
+            return shaken(question, now_ms).map(Judged::Handshake);
+        }
+        None if head.method != Method::POST => return Err(by_rule(Refusal::NoHandshake)),
+        None if !is_of_type => return Err(by_rule(Refusal::UnsupportedMediaType)),
+        _ => {}
+    }
+    let verified = source.verifier.verify(request, now_ms);
+    let verified = verified.map_err(|rejection| Refused {
+        status: source.reject_status,
+        code: rejection.code,
+        reason: rejection.detail,
+        names: question.is_none().then(|| source.verifier.read(request)),
+    })?;
+    match &question {
+        Some(question) => shaken(question, now_ms).map(Judged::Handshake),
+        None => Ok(Judged::Event(verified)),
+    }
+}
+
+/// The answer to a handshake. What it would have fetched is not fetched.
+fn shaken(question: &Question<'_, '_>, now_ms: u64) -> Result<Handshake, Refused> {
+    let name = question.shake.name();
+    match question.answer(now_ms) {
+        Ok(shaken) => Ok(Handshake {
+            name: name.to_string(),
+            status: shaken.answer.status,
+            body: Body::of(&shaken.answer.body),
+            confirms: shaken.confirmation.is_some(),
+        }),
+        Err(refused) => {
+            let row = ingress::handshake_refusal(&refused).row();
+            Err(Refused {
+                status: row.status,
+                code: refused.outcome(),
+                reason: format!("handshake `{name}`: {refused}"),
+                names: None,
+            })
+        }
+    }
 }
 
 fn notes(source: &config::Source, head: &Parts) -> Vec<String> {

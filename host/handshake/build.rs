@@ -9,13 +9,13 @@ use std::sync::Arc;
 use http::header::{HeaderName, HeaderValue};
 use sha2::{Digest as _, Sha256};
 
-use super::Handshakes;
 use super::place::{Lookup, Place};
 use super::rule::{AnswerRule, ConfirmRule, Expect, JsonValue, Method, Rule};
 use super::shake::{
     Condition, Confirm, Content, Expected, Filling, Key, Member, Piece, Shake, Wanted,
 };
 use super::text::{Part, Text};
+use super::{Handshakes, MadeOf};
 use crate::fetch::Policy;
 use crate::secret::Secret;
 use crate::verify::pointer::Pointers;
@@ -108,6 +108,11 @@ impl Handshakes {
             shakes,
             pointers: building.pointers,
             allow: methods.join(", "),
+            made_of: MadeOf {
+                rules: rules.to_vec(),
+                values: given.values.clone(),
+                fetch: given.fetch.cloned(),
+            },
         };
         Ok((handshakes, building.off))
     }

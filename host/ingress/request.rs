@@ -19,6 +19,7 @@ use super::body::{self, BodyError, Patience};
 use super::gate::{Gate, Pass};
 use super::log_budget::LogBudget;
 use super::pace::Pace;
+pub(crate) use super::shake::refusal as handshake_refusal;
 use super::shake::{self, Confirmations, NotShaken};
 use super::{Deps, headers};
 use crate::config::Source;

@@ -107,7 +107,8 @@ pub(super) fn not_authentic(link: &Link, source: &Source, question: &Question<'_
         .handshake(&source.name, name, "unauthorized");
 }
 
-fn refusal(refused: &handshake::Refused) -> Refusal {
+/// How a handshake is refused.
+pub(crate) fn refusal(refused: &handshake::Refused) -> Refusal {
     match refused {
         handshake::Refused::Missing(_)
         | handshake::Refused::Twice(_)

@@ -20,6 +20,10 @@ path = "data"
 path = "/hooks/didit"
 provider = "didit"
 secrets = ["env:DIDIT_SECRET"]
+[sources.slack]
+path = "/hooks/slack"
+provider = "slack"
+secrets = ["env:DIDIT_SECRET"]
 [sources.github]
 path = "/hooks/github"
 provider = "github"
@@ -79,7 +83,7 @@ from = ["didit"]
 to = ["broken"]
 [[routes]]
 name = "code"
-from = ["github"]
+from = ["github", "slack"]
 plugins = ["normalize-kyc"]
 to = ["audit"]
 "#,
@@ -211,6 +215,24 @@ fn what_ingress_refuses_by_its_head_is_told_as_the_sender_would_hear_it() {
 }
 
 #[test]
+fn a_handshake_is_answered_and_is_no_event() {
+    let setting = Setting::new();
+    let body = r#"{"type":"url_verification","challenge":"3eZbrw1aBm2rZgRNFdxV2595E9CY3gmd"}"#;
+    let signature = hmac_hex(SECRET, format!("v0:{AT}:{body}").as_bytes());
+    let request = format!(
+        "POST /hooks/slack HTTP/1.1\r\ncontent-type: application/json\r\nx-slack-request-timestamp: {AT}\r\n\
+         x-slack-signature: v0={signature}\r\n\r\n{body}"
+    );
+    setting.write("shake.http", &request);
+    let output = setting.run(&["--source", "slack", "shake.http"]);
+    golden("handshake.txt", &output);
+    assert_eq!(output.status.code(), Some(0));
+    setting.write("forged.http", &request.replace(&signature, &"0".repeat(64)));
+    let output = setting.run(&["--source", "slack", "--no-verify", "forged.http"]);
+    golden("handshake_forged.txt", &output);
+}
+
+#[test]
 fn wrong_usage_says_what_to_do() {
     let setting = Setting::new();
     for (args, words) in [
@@ -220,7 +242,7 @@ fn wrong_usage_says_what_to_do() {
         ),
         (
             &["--source", "nothing-like-it", "good.http"],
-            "there are didit, github",
+            "there are didit, slack, github",
         ),
         (
             &["--source", "didit", "none.http"],

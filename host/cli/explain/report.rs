@@ -17,7 +17,9 @@ pub(super) struct Report {
     pub(super) target: String,
     pub(super) body_bytes: usize,
     pub(super) verdict: Verdict,
-    /// Absent where the request is refused.
+    /// What is answered, if it is a handshake and no event.
+    pub(super) handshake: Option<Handshake>,
+    /// Absent where the request is refused, or a handshake.
     pub(super) event: Option<Named>,
     pub(super) routes: Vec<Route>,
     /// Where no route takes the event: what is recorded.
@@ -36,6 +38,16 @@ pub(super) struct Verdict {
     pub(super) overruled: bool,
     /// What else is to be known, such as another path.
     pub(super) notes: Vec<String>,
+}
+
+/// A question of the provider's, which is answered and not stored.
+#[derive(Debug, Serialize)]
+pub(super) struct Handshake {
+    pub(super) name: String,
+    pub(super) status: u16,
+    pub(super) body: Body,
+    /// True if a URL would be fetched after the answer.
+    pub(super) confirms: bool,
 }
 
 /// The event that is made of it.

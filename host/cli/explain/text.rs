@@ -55,6 +55,13 @@ fn verdict(page: &mut Page, report: &Report) {
     for note in &verdict.notes {
         page.field("note", note);
     }
+    if let Some(shake) = &report.handshake {
+        page.field("handshake", &shake.name);
+        page.body(&shake.body);
+        if shake.confirms {
+            page.field("", "then the URL in it would be fetched");
+        }
+    }
     let Some(event) = &report.event else { return };
     let or_none = |text: &str| match text {
         "" => "(none)".to_owned(),
