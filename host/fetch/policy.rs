@@ -20,7 +20,7 @@ const HTTPS_PORT: u16 = 443;
 const PATTERN_BYTES_MAX: usize = 64 * 1024;
 
 /// What a caller lets its URLs lead to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     /// Hosts that may be asked; none is none.
     pub hosts: Vec<HostRule>,
@@ -57,14 +57,14 @@ pub fn check_url(url: &str, hosts: &[HostRule]) -> Result<(), FetchError> {
 /// - `^sns\.[a-z]+\.example\.com$`: hosts whose whole name fits the regular expression,
 ///
 /// the first two with `:PORT` where it is not 443. A pattern is for port 443.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "String")]
 pub struct HostRule {
     names: Names,
     port: u16,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum Names {
     Exact(String),
     Below(String),
