@@ -14,10 +14,10 @@ mod admin;
 mod config;
 /// kill -9 under load, with a ledger.
 mod crash;
-/// What halts a sink and what makes it go on.
-mod halts;
 /// What `explain` tells of a request, word for word.
 mod explain;
+/// What halts a sink and what makes it go on.
+mod halts;
 /// What providers ask before they send events: answers, hostile challenges, confirmations.
 mod handshakes;
 /// The webhook listener over raw sockets: limits, answers, HTTP/2, TLS, drain.
