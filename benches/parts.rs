@@ -22,7 +22,7 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use hmac::{Hmac, KeyInit, Mac};
 use hookswitch::event::{Event, EventId, Header};
 use hookswitch::plugin::{
-    Engine, Grants, Limits, OnError, Outcome, Plugin, PluginSpec, State, StateError,
+    Engine, Grants, Limits, OnError, Outcome, Plugin, PluginConfig, PluginSpec, State, StateError,
 };
 use hookswitch::provider;
 use hookswitch::secret::Secret;
@@ -131,10 +131,12 @@ fn plugin(c: &mut Criterion) {
         .unwrap();
     let cache = tempfile::tempdir().unwrap();
     let engine = Engine::with_compiler(cache.path(), compiler()).unwrap();
+    let config = r#"{"mask":["/subject/email"],"drop":["/subject/name"]}"#;
+    let config = serde_json::from_str(config).unwrap();
     let spec = PluginSpec {
         name: "redact-pii".into(),
         component,
-        config_json: r#"{"mask":["/subject/email"],"drop":["/subject/name"]}"#.into(),
+        config: PluginConfig::new(config, []),
         limits: Limits {
             // The measurement itself keeps both cores busy; what is measured is not the limit.
             time: Duration::from_secs(1),
