@@ -19,6 +19,13 @@ pub(crate) struct Step {
     folder: PathBuf,
 }
 
+/// True for what Cargo sets for the program that `cargo run` starts.
+fn is_of_our_package(name: &str) -> bool {
+    name.starts_with("CARGO_PKG_")
+        || name.starts_with("CARGO_MANIFEST_")
+        || name.starts_with("CARGO_BIN_")
+}
+
 impl Step {
     /// A step in the repository's root.
     pub(crate) fn new(program: impl AsRef<OsStr>) -> Self {
@@ -147,6 +154,13 @@ impl Step {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
+        // `cargo run` tells us about this package, in variables that build scripts of others watch (`ring`'s does):
+        // with them, what we build and what a person builds would make each other stale.
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(is_of_our_package) {
+                command.env_remove(name);
+            }
+        }
         command.args(&self.arguments).current_dir(&self.folder);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
