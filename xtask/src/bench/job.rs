@@ -25,6 +25,8 @@ use crate::{
 const PATIENCE_START: Duration = Duration::from_secs(120);
 /// The longest wait for the backlog that a closed loop leaves behind.
 const PATIENCE_SETTLE: Duration = Duration::from_secs(600);
+/// The longest wait for a queue's length to be right.
+const PATIENCE_COUNT: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
 /// Queue, topic and exchange have one name.
 const NAME: &str = "hookswitch-bench";
@@ -258,19 +260,26 @@ impl Job<'_> {
 
     /// Counts what is in the queue, by RabbitMQ's own word, and empties it.
     fn drain(&self, rabbit: &RabbitMq, acknowledged: u64) -> Result<()> {
-        let listing = rabbit.ctl(&[
-            "list_queues",
-            "--quiet",
-            "--no-table-headers",
-            "name",
-            "messages_ready",
-        ])?;
-        let ready = listing
-            .lines()
-            .find_map(|line| line.strip_prefix(NAME)?.trim().parse::<u64>().ok());
-        let ready = ready.with_context(|| format!("rabbitmqctl does not list {NAME}"))?;
-        if ready < acknowledged {
-            bail!("{acknowledged} events were acknowledged, but only {ready} are in the queue");
+        // A quorum queue tells its length a while after it confirmed.
+        let deadline = Instant::now() + PATIENCE_COUNT;
+        loop {
+            let listing = rabbit.ctl(&[
+                "list_queues",
+                "--quiet",
+                "--no-table-headers",
+                "name",
+                "messages_ready",
+            ])?;
+            let ready = listing
+                .lines()
+                .find_map(|line| line.strip_prefix(NAME)?.trim().parse::<u64>().ok());
+            let ready = ready.with_context(|| format!("rabbitmqctl does not list {NAME}"))?;
+            if ready >= acknowledged {
+                break;
+            }
+            if Instant::now() >= deadline {
+                bail!("{acknowledged} events were acknowledged, but only {ready} are in the queue");
+            }
         }
         rabbit.ctl(&["purge_queue", NAME]).map(drop)
     }

@@ -174,7 +174,7 @@ pub(super) fn run(
             sent.refused += refused;
             sent.acknowledged += latencies.len() as u64;
             for latency in latencies {
-                sent.latency_us.saturating_record(u64::from(latency));
+                sent.latency_us.record(u64::from(latency))?;
             }
         }
         sent.elapsed = start.elapsed();
