@@ -14,6 +14,7 @@ pub mod resolve;
 pub mod secrets;
 mod units;
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use crate::delivery::throttle::ThrottlePolicy;
 use crate::handshake::Handshakes;
 use crate::plugin::PluginSpec;
+use crate::plugin::verifier::Setting;
 use crate::retry::RetryPolicy;
 use crate::route::Filter;
 use crate::secret::Secret;
@@ -159,7 +161,7 @@ pub struct Source {
     /// The preset's name, or `custom`.
     pub provider: Arc<str>,
     /// Proves that a request is authentic, and finds its event id and type.
-    pub verifier: Arc<Verifier>,
+    pub proof: Proof,
     /// What its provider asks before it sends events, and the answers.
     pub handshakes: Arc<Handshakes>,
     /// Bytes of a body; then 413.
@@ -174,6 +176,53 @@ pub struct Source {
     pub reject_status: u16,
     /// False switches deduplication off.
     pub dedupe: bool,
+}
+
+/// What proves a source's requests.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Proof {
+    /// `provider` or `scheme`, with the source's secrets.
+    Scheme(Arc<Verifier>),
+    /// `verifier`, a plugin.
+    Plugin(PluginProof),
+}
+
+/// The plugin that proves a source's requests.
+#[derive(Clone)]
+pub struct PluginProof {
+    /// Its name, which is that of a plugin of this config.
+    pub plugin: Arc<str>,
+    /// What it is to judge with.
+    pub setting: Arc<Setting>,
+    /// Where it is named in the file, for errors that loading it brings.
+    pub span: Range<usize>,
+}
+
+impl Proof {
+    /// The source's secrets.
+    #[must_use]
+    pub fn secrets(&self) -> &[Secret] {
+        match self {
+            Self::Scheme(verifier) => verifier.secrets(),
+            Self::Plugin(by) => &by.setting.secrets,
+        }
+    }
+}
+
+/// Without the place: a source that moved within the file has not changed.
+impl PartialEq for PluginProof {
+    fn eq(&self, other: &Self) -> bool {
+        self.plugin == other.plugin && self.setting == other.setting
+    }
+}
+
+impl fmt::Debug for PluginProof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PluginProof")
+            .field("plugin", &self.plugin)
+            .field("setting", &self.setting)
+            .finish_non_exhaustive()
+    }
 }
 
 /// `[plugins.NAME]`

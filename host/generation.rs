@@ -5,6 +5,7 @@
 //! generation they began with. The journal belongs to none.
 
 mod differences;
+mod intake;
 pub mod prepare;
 pub mod sweep;
 
@@ -15,8 +16,8 @@ use arc_swap::ArcSwap;
 
 use crate::config::{self, Config};
 use crate::delivery::SinkHandle;
-use crate::ingress::Sources;
-use crate::plugin::Plugin;
+use crate::ingress::{Intake, Sources};
+use crate::plugin::{AnyPlugin, Plugin};
 use crate::route::RouteTable;
 
 pub use prepare::{Parts, Prepared, prepare};
@@ -42,8 +43,8 @@ pub struct Generation {
     pub routes: RouteTable,
     /// Sinks by name.
     pub sinks: HashMap<Arc<str>, Arc<RunningSink>>,
-    plugins: HashMap<Arc<str>, Arc<Plugin>>,
-    sources: HashMap<String, Arc<config::Source>>,
+    plugins: HashMap<Arc<str>, AnyPlugin>,
+    intakes: HashMap<String, Arc<Intake>>,
     routes_by_name: HashMap<Arc<str>, RouteWithChain>,
     keyed: HashMap<Arc<str>, Vec<Arc<str>>>,
 }
@@ -54,14 +55,10 @@ impl Generation {
     pub fn new(
         number: u64,
         config: Arc<Config>,
-        plugins: HashMap<Arc<str>, Arc<Plugin>>,
+        plugins: HashMap<Arc<str>, AnyPlugin>,
+        intakes: HashMap<String, Arc<Intake>>,
         sinks: HashMap<Arc<str>, Arc<RunningSink>>,
     ) -> Self {
-        let sources = config
-            .sources
-            .iter()
-            .map(|source| (source.path.clone(), Arc::new(source.clone())))
-            .collect();
         let routes: Vec<Arc<config::Route>> = config.routes.iter().cloned().map(Arc::new).collect();
         let mut keyed: HashMap<Arc<str>, Vec<Arc<str>>> = HashMap::new();
         for route in routes.iter().filter(|route| route.key.is_some()) {
@@ -75,11 +72,7 @@ impl Generation {
         let routes_by_name = routes
             .iter()
             .map(|route| {
-                let chain = route
-                    .plugins
-                    .iter()
-                    .filter_map(|name| plugins.get(name).cloned())
-                    .collect();
+                let chain = chain_of(&plugins, route);
                 (route.name.clone(), (route.clone(), chain))
             })
             .collect();
@@ -89,7 +82,7 @@ impl Generation {
             config,
             sinks,
             plugins,
-            sources,
+            intakes,
             routes_by_name,
             keyed,
         }
@@ -103,7 +96,7 @@ impl Generation {
             .map(|(route, _)| route.clone())
     }
 
-    /// The plugins of a route, in order. The config was checked: each of them exists.
+    /// The plugins of a route, in order. The config was checked: each of them exists and is a transformer.
     #[must_use]
     pub fn chain(&self, route: &config::Route) -> Vec<Arc<Plugin>> {
         self.routes_by_name
@@ -118,11 +111,22 @@ impl Generation {
         self.keyed.get(source).map_or(&[], Vec::as_slice)
     }
 
-    /// Plugins by name.
+    /// Plugins of both roles by name.
     #[must_use]
-    pub fn plugins(&self) -> &HashMap<Arc<str>, Arc<Plugin>> {
+    pub fn plugins(&self) -> &HashMap<Arc<str>, AnyPlugin> {
         &self.plugins
     }
+}
+
+/// The plugins of a route, in order.
+fn chain_of(plugins: &HashMap<Arc<str>, AnyPlugin>, route: &config::Route) -> Vec<Arc<Plugin>> {
+    let named = route.plugins.iter().filter_map(|name| plugins.get(name));
+    named
+        .filter_map(|plugin| match plugin {
+            AnyPlugin::Transformer(plugin) => Some(Arc::new(plugin.clone())),
+            AnyPlugin::Verifier(_) => None,
+        })
+        .collect()
 }
 
 /// The running generation, behind one swap.
@@ -148,7 +152,7 @@ impl Current {
 }
 
 impl Sources for Current {
-    fn by_path(&self, path: &str) -> Option<Arc<config::Source>> {
-        self.0.load().sources.get(path).cloned()
+    fn by_path(&self, path: &str) -> Option<Arc<Intake>> {
+        self.0.load().intakes.get(path).cloned()
     }
 }

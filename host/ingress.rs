@@ -11,8 +11,9 @@
 //!
 //! Invariants: the 2xx of an event leaves only after [`Journal::append`] returned `Ok`; the body's bytes are never
 //! re-encoded; each way to fail is a row of [`answer::Refusal`]; nothing a sender does makes memory grow
-//! beyond connections times heads plus in-flight times bodies. Ingress knows sources, and knows neither
-//! routes nor plugins nor sinks. With admin and the HTTP sink it is the only module that knows hyper.
+//! beyond connections times heads plus in-flight times bodies. Ingress knows sources and their verifiers,
+//! and knows neither routes nor other plugins nor sinks. With admin and the HTTP sink it is the only module
+//! that knows hyper.
 
 pub mod answer;
 pub mod body;
@@ -22,6 +23,7 @@ pub mod headers;
 pub mod listener;
 mod log_budget;
 pub mod pace;
+pub mod proof;
 pub mod request;
 pub mod shake;
 pub mod socket;
@@ -36,11 +38,21 @@ use crate::journal::Journal;
 use crate::metrics::Metrics;
 
 pub use listener::{Listener, serve};
+pub use proof::Proof;
 
 /// The sources of the running generation.
 pub trait Sources: Send + Sync + 'static {
     /// The source whose path this is, exactly.
-    fn by_path(&self, path: &str) -> Option<Arc<config::Source>>;
+    fn by_path(&self, path: &str) -> Option<Arc<Intake>>;
+}
+
+/// A source with what judges its requests.
+#[derive(Debug)]
+pub struct Intake {
+    /// As configured.
+    pub source: Arc<config::Source>,
+    /// Says whether a request is authentic.
+    pub proof: Proof,
 }
 
 /// Bounds of the listener; per-source bounds are in [`config::Source`].

@@ -1,4 +1,4 @@
-//! Plugins: sandboxed WebAssembly components that transform and route events.
+//! Plugins: sandboxed WebAssembly components that transform and route events, or verify requests.
 //!
 //! Each call gets a fresh instance, a deadline, a memory cap and a budget for everything it can ask of
 //! the host. What a plugin returns is checked before anybody sees it. Invariant: nothing that a guest
@@ -18,6 +18,8 @@ pub mod loader;
 mod log;
 pub mod output;
 mod ticker;
+mod transform;
+pub mod verifier;
 mod wasi;
 
 use std::path::PathBuf;
@@ -30,7 +32,7 @@ use crate::event::Message;
 
 pub use config::PluginConfig;
 pub use engine::{Engine, EngineError};
-pub use loader::{LoadError, Plugin};
+pub use loader::{AnyPlugin, LoadError, Plugin, Verifier};
 
 /// A plugin as configured.
 #[derive(Clone, Debug, PartialEq)]

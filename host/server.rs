@@ -31,6 +31,7 @@ use crate::plugin::Engine;
 use crate::reload::{self, Reloader};
 use crate::shutdown::{Shutdown, Signals};
 
+pub(crate) use state::NoState;
 pub use state::PluginState;
 
 /// How often the journal's figures are published.
@@ -297,7 +298,7 @@ pub async fn check(file: &Path) -> Result<(Config, Diagnostics), StartError> {
         ingress::tls::read(tls).map_err(StartError::Tls)?;
     }
     let engine = engine(&config)?;
-    let state: Arc<dyn crate::plugin::State> = Arc::new(state::NoState);
+    let state: Arc<dyn crate::plugin::State> = Arc::new(NoState);
     prepare(config.clone(), warnings.clone(), &engine, &state, None)
         .await
         .map_err(StartError::Config)?;

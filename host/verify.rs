@@ -93,8 +93,7 @@ pub struct Verified {
 
 /// Why a request is refused: a stable code, and a sentence for operators that holds no secret.
 ///
-/// Codes: `missing_header`, `missing_parameter`, `bad_signature`, `bad_credential`, `stale`, `future`,
-/// `malformed`, `wrong_header`.
+/// Codes: [`Rejection::CODES`], and `rejected` where a verifier plugin has one of its own.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct Rejection {
@@ -105,6 +104,18 @@ pub struct Rejection {
 }
 
 impl Rejection {
+    /// The codes that schemes reject with.
+    pub const CODES: [&'static str; 8] = [
+        "missing_header",
+        "missing_parameter",
+        "bad_signature",
+        "bad_credential",
+        "stale",
+        "future",
+        "malformed",
+        "wrong_header",
+    ];
+
     pub(crate) fn missing_header(name: &str) -> Self {
         Self {
             code: "missing_header",

@@ -19,20 +19,21 @@ use http::Method;
 use http::request::Parts;
 
 use crate::clock::unix_ms;
+use crate::config;
 use crate::config::diagnostic::nearest;
-use crate::config::{self, Config};
 use crate::dispatch::{chain, plan};
 use crate::event::{Event, EventId};
 use crate::generation::Prepared;
 use crate::handshake::Question;
 use crate::ingress::answer::Refusal;
-use crate::ingress::request as ingress;
+use crate::ingress::proof::{Proven, Unproven};
+use crate::ingress::{Intake, request as ingress};
 use crate::metrics::Metrics;
 use crate::plugin::{Outcome, PluginError};
 use crate::route::{Matched, RouteTable};
 use crate::server;
 use crate::sink;
-use crate::verify::{self, Verified};
+use crate::verify;
 
 use super::USAGE;
 use super::verify::args::Usage;
@@ -108,12 +109,12 @@ pub async fn execute(args: Args) -> anyhow::Result<ExitCode> {
         Ok(prepared) => prepared,
         Err(error) => return super::run::refused(error),
     };
-    let source = match source(prepared.config(), &args.source) {
-        Ok(source) => source,
+    let intake = match intake(&prepared, &args.source) {
+        Ok(intake) => intake,
         Err(usage) => return wrong(&usage),
     };
     let now_ms = args.at.map_or_else(unix_ms, |at| at.saturating_mul(1000));
-    let report = explain(&prepared, source, received, now_ms, args.no_verify).await;
+    let report = explain(&prepared, &intake, received, now_ms, args.no_verify).await;
     let text = match args.json {
         true => format!("{:#}\n", serde_json::to_value(&report)?),
         false => text::render(&report),
@@ -154,10 +155,11 @@ fn received(args: &Args) -> Result<Received, Usage> {
     })
 }
 
-fn source<'c>(config: &'c Config, name: &str) -> Result<&'c config::Source, Usage> {
-    let found = config.sources.iter().find(|source| *source.name == *name);
+fn intake(prepared: &Prepared, name: &str) -> Result<Arc<Intake>, Usage> {
+    let found = prepared.intake(name);
     found.ok_or_else(|| {
-        let names: Vec<&str> = config.sources.iter().map(|source| &*source.name).collect();
+        let sources = prepared.config().sources.iter();
+        let names: Vec<&str> = sources.map(|source| &*source.name).collect();
         let usage = Usage::new(format!("there is no source `{name}`"));
         match nearest(name, names.iter().copied()) {
             Some(near) => usage.hint(format!("did you mean `{near}`?")),
@@ -168,11 +170,12 @@ fn source<'c>(config: &'c Config, name: &str) -> Result<&'c config::Source, Usag
 
 async fn explain(
     prepared: &Prepared,
-    source: &config::Source,
+    intake: &Intake,
     received: Received,
     now_ms: u64,
     no_verify: bool,
 ) -> Report {
+    let source = &intake.source;
     let Received { head, body } = received;
     let mut report = Report {
         source: source.name.to_string(),
@@ -193,8 +196,8 @@ async fn explain(
         routes: Vec::new(),
         unrouted: None,
     };
-    let verified = match judge(source, &head, &body, now_ms) {
-        Ok(Judged::Event(verified)) => verified,
+    let proven = match judge(intake, &head, &body, now_ms).await {
+        Ok(Judged::Event(proven)) => proven,
         Ok(Judged::Handshake(shaken)) => {
             report.verdict.status = shaken.status;
             report.handshake = Some(shaken);
@@ -213,6 +216,7 @@ async fn explain(
         }
     };
     let window = prepared.config().storage.dedupe_window;
+    let verified = &proven.verified;
     let dedupe = verified
         .event_id
         .as_deref()
@@ -226,7 +230,7 @@ async fn explain(
         dedupe_until: dedupe.map(|key| rfc3339(key.expires_at_ms)),
     });
     let headers = ingress::event_headers(&head);
-    let mut event = ingress::event(source, &head, headers, body, verified, now_ms);
+    let mut event = ingress::event(intake, &head, headers, body, proven, now_ms);
     // The same each time, so that two explanations can be compared.
     event.id = EventId::from_bytes([0; 16]);
     route(&mut report, prepared, &Arc::new(event), now_ms).await;
@@ -235,7 +239,7 @@ async fn explain(
 
 /// A request that would get a 2xx.
 enum Judged {
-    Event(Verified),
+    Event(Proven),
     Handshake(Handshake),
 }
 
@@ -245,12 +249,12 @@ struct Refused {
     code: &'static str,
     reason: String,
     /// What its event would be called, if only its signature stands in the way.
-    names: Option<Verified>,
+    names: Option<Proven>,
 }
 
 /// What ingress would say of it, in the order in which it asks.
-fn judge(
-    source: &config::Source,
+async fn judge(
+    intake: &Intake,
     head: &Parts,
     body: &Bytes,
     now_ms: u64,
@@ -264,6 +268,7 @@ fn judge(
             names: None,
         }
     };
+    let source = &*intake.source;
     let method = head.method.as_str();
     if head.method != Method::POST && !source.handshakes.want(method) {
         return Err(by_rule(Refusal::MethodNotAllowed));
@@ -292,16 +297,22 @@ fn judge(
         None if !is_of_type => return Err(by_rule(Refusal::UnsupportedMediaType)),
         _ => {}
     }
-    let verified = source.verifier.verify(request, now_ms);
-    let verified = verified.map_err(|rejection| Refused {
-        status: source.reject_status,
-        code: rejection.code,
-        reason: rejection.detail,
-        names: question.is_none().then(|| source.verifier.read(request)),
+    let proven = intake.proof.judge(request, now_ms, &Metrics::new()).await;
+    let proven = proven.map_err(|unproven| {
+        let (status, why) = match unproven {
+            Unproven::Rejected(rejection) => (source.reject_status, rejection),
+            Unproven::Unknown(failure) => (Refusal::VerifierFailed.row().status, failure),
+        };
+        Refused {
+            status,
+            code: why.code,
+            reason: why.detail,
+            names: question.is_none().then(|| intake.proof.read(request)),
+        }
     })?;
     match &question {
         Some(question) => shaken(question, now_ms).map(Judged::Handshake),
-        None => Ok(Judged::Event(verified)),
+        None => Ok(Judged::Event(proven)),
     }
 }
 

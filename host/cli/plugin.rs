@@ -13,7 +13,7 @@ use anyhow::Context;
 use serde_json::json;
 
 use crate::plugin::cache::sha256;
-use crate::plugin::inspect::{Shape, World};
+use crate::plugin::inspect::{Role, Shape};
 use crate::plugin::limits::COMPONENT_BYTES_MAX;
 use crate::plugin::{Grants, compile};
 
@@ -86,10 +86,12 @@ fn inspect(component: &Path, json: bool) -> anyhow::Result<ExitCode> {
         }
     };
     let world = shape.world();
-    let refused = shape.refused_imports();
+    // What is of no world is judged as the one that is given the most.
+    let role = world.as_ref().map_or(Role::Transformer, |world| world.role);
+    let refused = shape.refused_imports(role);
     let loads = world.is_ok() && refused.is_empty();
     let (world, contract) = match &world {
-        Ok(World::Transformer(version)) => ("transformer".to_owned(), Some(version.as_str())),
+        Ok(world) => (world.role.name().to_owned(), Some(world.version.as_str())),
         Err(mismatch) => (format!("none: {mismatch}"), None),
     };
     let grants = shape.missing_grants(&Grants::default());

@@ -4,11 +4,13 @@
 //! request file means is in [`request`], what a secret's text means in [`secret`]; `hookswitch send` shares both.
 
 pub(crate) mod args;
+mod plugin;
 pub(crate) mod request;
 pub(crate) mod secret;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,10 +39,15 @@ Examples:
 
     {\"zen\":\"...\"}
 
+  What a verifier plugin says, with the `config` and `secrets` that routes.toml would give it:
+    hookswitch verify --plugin plugins/http_signatures.wasm --config '{\"algorithm\":\"hmac-sha256\"}' \\
+      --secret env:PARTNER_SECRET delivery.http
+
   Several secrets are tried in turn, as during a rotation; providers that sign their URL need --url:
     hookswitch verify --provider square --secret env:OLD --secret env:NEW --url https://hooks.example.com/square -
 
-Exit code: 0 valid, 1 invalid, 64 the command itself was wrong (unknown provider, empty secret, unreadable file).";
+Exit code: 0 valid, 1 invalid or no verdict (the plugin failed), 64 the command itself was wrong (unknown provider,
+a plugin that does not load, empty secret, unreadable file).";
 
 /// Arguments of `hookswitch verify`.
 #[derive(Debug, clap::Args)]
@@ -53,8 +60,16 @@ Exit code: 0 valid, 1 invalid, 64 the command itself was wrong (unknown provider
 )]
 pub struct Args {
     /// The provider's preset, such as `didit`, `legal-talent` or `standard-webhooks`
-    #[arg(long, value_name = "P")]
-    provider: String,
+    #[arg(long, value_name = "P", required_unless_present = "plugin")]
+    provider: Option<String>,
+
+    /// A verifier plugin's component, instead of a preset
+    #[arg(long, value_name = "FILE", conflicts_with = "provider")]
+    plugin: Option<PathBuf>,
+
+    /// The plugin's `config`, as JSON
+    #[arg(long, value_name = "JSON", requires = "plugin", default_value = "{}")]
+    config: String,
 
     /// A secret: its text, `env:NAME` or `file:PATH`. Repeat it for several; any may match
     #[arg(long = "secret", value_name = "S", allow_hyphen_values = true)]
@@ -91,7 +106,7 @@ pub struct Args {
 /// # Errors
 /// If standard output cannot be written. What is wrong with the arguments is printed, and gives exit code 64.
 pub async fn execute(args: Args) -> anyhow::Result<ExitCode> {
-    let outcome = match judge(&args) {
+    let outcome = match judge(&args).await {
         Ok(outcome) => outcome,
         Err(usage) => {
             anstream::eprintln!("{usage}");
@@ -108,31 +123,51 @@ pub async fn execute(args: Args) -> anyhow::Result<ExitCode> {
         .and_then(|()| out.flush())
         .context("write to standard output")?;
     Ok(match outcome.verdict {
-        Ok(_) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::from(1),
+        Verdict::Valid(_) => ExitCode::SUCCESS,
+        Verdict::Invalid(_) | Verdict::None(_) => ExitCode::from(1),
     })
+}
+
+/// What the judge said.
+#[derive(Debug)]
+enum Verdict {
+    Valid(Verified),
+    Invalid(Rejection),
+    /// The plugin failed; a server answers 503.
+    None(Rejection),
+}
+
+impl From<Result<Verified, Rejection>> for Verdict {
+    fn from(verdict: Result<Verified, Rejection>) -> Self {
+        match verdict {
+            Ok(verified) => Self::Valid(verified),
+            Err(rejection) => Self::Invalid(rejection),
+        }
+    }
 }
 
 /// What is to be printed.
 #[derive(Debug)]
 struct Outcome {
-    verdict: Result<Verified, Rejection>,
+    verdict: Verdict,
+    /// What a plugin adds to the event's attributes.
+    attributes: Vec<(String, String)>,
     /// The parameter without which a source would refuse the request.
     needs: Option<String>,
 }
 
-fn judge(args: &Args) -> Result<Outcome, args::Usage> {
-    let preset = args::preset(&args.provider)?;
+async fn judge(args: &Args) -> Result<Outcome, args::Usage> {
+    if let Some(component) = &args.plugin {
+        return plugin::judge(args, component).await;
+    }
+    let preset = args::preset(args.provider.as_deref().unwrap_or_default())?;
     let secrets = secret::read_all(&args.secrets)?;
     let params = Params {
         values: args.params.iter().cloned().collect(),
         tolerance: args.tolerance,
         public_url: args.url.clone(),
     };
-    let now_ms = match args.at {
-        Some(seconds) => seconds.saturating_mul(1000),
-        None => unix_ms(),
-    };
+    let now_ms = args.now_ms();
     let verifier = Verifier::new(&preset.scheme, &secrets, &params).map_err(args::Usage::setup)?;
     let request = RawRequest::read(&args.request)?;
     let verdict = verifier.verify(request.as_request(), now_ms);
@@ -146,16 +181,28 @@ fn judge(args: &Args) -> Result<Outcome, args::Usage> {
                 && let Ok(verified) = verifier.verify(request.as_request(), now_ms)
             {
                 return Ok(Outcome {
-                    verdict: Ok(verified),
+                    verdict: Verdict::Valid(verified),
+                    attributes: Vec::new(),
                     needs: Some(needs),
                 });
             }
         }
     }
     Ok(Outcome {
-        verdict,
+        verdict: verdict.into(),
+        attributes: Vec::new(),
         needs: None,
     })
+}
+
+impl Args {
+    /// When to judge.
+    fn now_ms(&self) -> u64 {
+        match self.at {
+            Some(seconds) => seconds.saturating_mul(1000),
+            None => now_ms(),
+        }
+    }
 }
 
 /// Parameters that switch a scheme on, and are not given.
@@ -174,8 +221,13 @@ fn opt_ins(preset: &Preset, params: &Params) -> Vec<String> {
 impl Outcome {
     fn text(&self) -> String {
         let verified = match &self.verdict {
-            Ok(verified) => verified,
-            Err(rejection) => return format!("invalid: {}: {rejection}", rejection.code),
+            Verdict::Valid(verified) => verified,
+            Verdict::Invalid(rejection) => {
+                return format!("invalid: {}: {rejection}", rejection.code);
+            }
+            Verdict::None(failure) => {
+                return format!("no verdict: {}: the plugin {failure}", failure.code);
+            }
         };
         let covers = match verified.coverage {
             Coverage::Full => "the signature covers the whole body",
@@ -191,6 +243,9 @@ impl Outcome {
             verified.event_id.as_deref().unwrap_or("(none)"),
             verified.coverage,
         );
+        for (name, value) in &self.attributes {
+            text.push_str(&format!("\n  attribute:  {name} = {value}"));
+        }
         if let Some(name) = &self.needs {
             text.push_str(&format!(
                 "\n  note:       a source accepts this scheme only with the parameter `{name} = \"true\"`"
@@ -201,17 +256,23 @@ impl Outcome {
 
     fn json(&self) -> String {
         match &self.verdict {
-            Ok(verified) => serde_json::json!({
+            Verdict::Valid(verified) => serde_json::json!({
                 "valid": true,
                 "event_id": verified.event_id,
                 "event_type": verified.event_type,
                 "coverage": verified.coverage.as_str(),
+                "attributes": self.attributes.iter().cloned().collect::<BTreeMap<_, _>>(),
                 "needs_param": self.needs,
             }),
-            Err(rejection) => serde_json::json!({
+            Verdict::Invalid(rejection) => serde_json::json!({
                 "valid": false,
                 "code": rejection.code,
                 "reason": rejection.detail,
+            }),
+            Verdict::None(failure) => serde_json::json!({
+                "valid": null,
+                "code": failure.code,
+                "reason": failure.detail,
             }),
         }
         .to_string()

@@ -67,6 +67,10 @@ pub const CODES: &[(&str, &str)] = &[
         "warning: a handshake of the provider is not answered for want of a parameter",
     ),
     ("missing_key", "a key that must be there"),
+    (
+        "not_for_verifiers",
+        "a key of a plugin that does not apply to a verifier",
+    ),
     ("out_of_range", "a value below or above its limits"),
     (
         "path_clash",
@@ -112,7 +116,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("unknown_key", "a key that does not exist there"),
     (
         "unknown_plugin",
-        "a route names a plugin that is not declared",
+        "a route or source names a plugin that is not declared",
     ),
     ("unknown_provider", "there is no such preset"),
     ("unknown_sink", "a route names a sink that is not declared"),
@@ -124,9 +128,17 @@ pub const CODES: &[(&str, &str)] = &[
         "unknown_value",
         "a value that is none of those that there are",
     ),
-    ("unused_plugin", "warning: no route calls it"),
+    ("unused_plugin", "warning: no route and no source calls it"),
     ("unused_sink", "warning: no route leads to it"),
     ("unused_source", "warning: no route takes its events"),
     ("unverified_source", "warning: anybody can post to it"),
+    (
+        "verifier_and_scheme",
+        "a source with a `verifier` and a `provider` or `scheme`",
+    ),
+    (
+        "verifier_in_route",
+        "a route names a plugin that is a source's verifier",
+    ),
     ("wrong_type", "a value of another type"),
 ];

@@ -150,10 +150,10 @@ impl<'r> Reading<'r> {
         let top = Table::open(self.problems, &keys::TOP, root, 0..0);
         let server = self.server(&top);
         let storage = self.storage(&top);
-        let sources = self.sources(&top);
-        let plugins = self.plugins(&top);
+        let (sources, verifiers) = self.sources(&top);
+        let plugins = self.plugins(&top, &verifiers);
         let sinks = self.sinks(&top);
-        let routes = self.routes(&top, &sources, &plugins, &sinks);
+        let routes = self.routes(&top, &sources, &plugins, &verifiers, &sinks);
         Some(Config {
             file: file.to_owned(),
             secret_files: self.vault.files.take(),

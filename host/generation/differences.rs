@@ -64,7 +64,7 @@ fn gone<T>(what: &str, old: &[T], new: &[T], name: impl Fn(&T) -> String, lines:
 }
 
 fn changed_source(old: &Source, new: &Source) -> String {
-    let (before, after) = (old.verifier.secrets(), new.verifier.secrets());
+    let (before, after) = (old.proof.secrets(), new.proof.secrets());
     let name = &new.name;
     if before == after {
         return format!("source {name}: changed");

@@ -8,14 +8,15 @@ use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 
-use super::{Generation, RunningSink, differences};
+use super::{Generation, RunningSink, chain_of, differences, intake};
 use crate::config::{self, Config, Diagnostic, Diagnostics, SinkKind};
 use crate::delivery::Worker;
 use crate::delivery::lane::LanePolicy;
 use crate::delivery::worker::Settings;
+use crate::ingress::Intake;
 use crate::journal::Journal;
 use crate::metrics::Metrics;
-use crate::plugin::{self, Engine, Plugin};
+use crate::plugin::{self, AnyPlugin, Engine, Plugin};
 use crate::sink::file::FileSink;
 use crate::sink::http::HttpSink;
 use crate::sink::kafka::KafkaSink;
@@ -38,7 +39,9 @@ pub struct Parts {
 /// A generation that could start now.
 pub struct Prepared {
     config: Arc<Config>,
-    plugins: HashMap<Arc<str>, Arc<Plugin>>,
+    plugins: HashMap<Arc<str>, AnyPlugin>,
+    /// Sources by path.
+    intakes: HashMap<String, Arc<Intake>>,
     /// `None`: the running one is carried over.
     sinks: Vec<(config::Sink, Option<Arc<dyn Sink>>)>,
     /// What is different from the running generation, a line each.
@@ -49,7 +52,8 @@ pub struct Prepared {
 /// the config's own warnings; what is found here is added to them.
 ///
 /// # Errors
-/// One diagnostic for each component that does not load and each sink that cannot be built.
+/// One diagnostic for each component that does not load or is of the wrong kind, each source whose verifier
+/// refuses its settings, and each sink that cannot be built.
 pub async fn prepare(
     config: Config,
     mut problems: Diagnostics,
@@ -59,6 +63,7 @@ pub async fn prepare(
 ) -> Result<Prepared, Diagnostics> {
     let mut changes = Vec::new();
     let plugins = load_plugins(&config, engine, state, running, &mut changes, &mut problems).await;
+    let intakes = intake::intakes(&config, &plugins, running, &mut problems).await;
     let sinks = build_sinks(&config, running, &mut changes, &mut problems);
     if problems.has_errors() {
         return Err(problems);
@@ -69,6 +74,7 @@ pub async fn prepare(
     Ok(Prepared {
         config: Arc::new(config),
         plugins,
+        intakes,
         sinks,
         changes,
     })
@@ -81,7 +87,7 @@ async fn load_plugins(
     running: Option<&Generation>,
     changes: &mut Vec<String>,
     problems: &mut Diagnostics,
-) -> HashMap<Arc<str>, Arc<Plugin>> {
+) -> HashMap<Arc<str>, AnyPlugin> {
     let mut plugins = HashMap::new();
     for wanted in &config.plugins {
         let name = wanted.spec.name.clone();
@@ -93,7 +99,7 @@ async fn load_plugins(
             plugins.insert(name, same.clone());
             continue;
         }
-        match Plugin::load(engine, wanted.spec.clone(), state.clone()).await {
+        match AnyPlugin::load(engine, wanted.spec.clone(), state.clone()).await {
             Ok(plugin) => {
                 let label = plugin.label();
                 match before {
@@ -107,7 +113,7 @@ async fn load_plugins(
                         changes.push(format!("plugin {name}: {} -> {label}", before.label()));
                     }
                 }
-                plugins.insert(name, Arc::new(plugin));
+                plugins.insert(name, plugin);
             }
             Err(error) => {
                 let message = format!("plugin `{name}` does not load: {error}");
@@ -173,10 +179,14 @@ impl Prepared {
     /// The plugins of a route, in order.
     #[must_use]
     pub fn chain(&self, route: &config::Route) -> Vec<Arc<Plugin>> {
-        let plugins = route.plugins.iter();
-        plugins
-            .filter_map(|name| self.plugins.get(name).cloned())
-            .collect()
+        chain_of(&self.plugins, route)
+    }
+
+    /// The source of this name with what judges its requests.
+    #[must_use]
+    pub fn intake(&self, name: &str) -> Option<Arc<Intake>> {
+        let mut intakes = self.intakes.values();
+        intakes.find(|intake| *intake.source.name == *name).cloned()
     }
 
     /// The sink of this name, if it was built anew.
@@ -218,7 +228,7 @@ impl Prepared {
                 parts.metrics.sink_removed(name);
             }
         }
-        Generation::new(number, self.config, self.plugins, sinks)
+        Generation::new(number, self.config, self.plugins, self.intakes, sinks)
     }
 }
 

@@ -91,6 +91,8 @@ refusals! {
     HeadersTooLarge = 431 "Request Header Fields Too Large", "headers_too_large", "the request's head has too many bytes or fields", None;
     /// A fault of this program. Nothing was stored.
     Bug = 500 "Internal Server Error", "bug", "a fault in the receiver; nothing was stored", None;
+    /// The source's verifier plugin gave no verdict.
+    VerifierFailed = 503 "Service Unavailable", "verifier_failed", "the request could not be judged", Some(5);
     /// The source's `in_flight` or the journal's queue is full.
     Overloaded = 503 "Service Unavailable", "overloaded", "too many events wait to be stored", Some(1);
     /// The journal is at `max_size`, or the disk at its free-space floor.

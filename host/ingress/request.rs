@@ -19,9 +19,10 @@ use super::body::{self, BodyError, Patience};
 use super::gate::{Gate, Pass};
 use super::log_budget::LogBudget;
 use super::pace::Pace;
+use super::proof::{Proven, Unproven};
 pub(crate) use super::shake::refusal as handshake_refusal;
 use super::shake::{self, Confirmations, NotShaken};
-use super::{Deps, headers};
+use super::{Deps, Intake, headers};
 use crate::config::Source;
 use crate::event::{Event, EventId, Header};
 use crate::journal::{AppendError, Appended, DedupeKey};
@@ -182,10 +183,11 @@ async fn accept(
 ) -> Result<Answer, Refused> {
     let deps = &*link.door.deps;
     let (head, body) = request.into_parts();
-    let (source, _pass) = match admit(link, &head) {
+    let (intake, _pass) = match admit(link, &head) {
         Ok(admitted) => admitted,
         Err((refusal, source)) => return Err(Refused::early(refusal, source, &body)),
     };
+    let source = &intake.source;
     let patience = if link.http2 {
         Patience::Own(deps.limits.body_timeout)
     } else {
@@ -199,7 +201,7 @@ async fn accept(
                 BodyError::Timeout => Refusal::BodyTimeout,
                 BodyError::Broken => Refusal::BadRequest,
             };
-            let mut refused = Refused::late(refusal, &source);
+            let mut refused = Refused::late(refusal, source);
             refused.unread = true;
             return Err(refused);
         }
@@ -219,40 +221,42 @@ async fn accept(
     };
     let question = source.handshakes.find(request);
     let shake = |question| {
-        shake::shake(link, &source, question, now_ms).map_err(|why| Refused::shake(why, &source))
+        shake::shake(link, source, question, now_ms).map_err(|why| Refused::shake(why, source))
     };
     match &question {
         Some(question) if !question.shake.verify_first() => return shake(question),
         None if head.method != Method::POST => {
-            return Err(Refused::late(Refusal::NoHandshake, &source));
+            return Err(Refused::late(Refusal::NoHandshake, source));
         }
-        None if !takes_content_type(&source, &head) => {
-            return Err(Refused::late(Refusal::UnsupportedMediaType, &source));
+        None if !takes_content_type(source, &head) => {
+            return Err(Refused::late(Refusal::UnsupportedMediaType, source));
         }
         _ => {}
     }
-    let verified = source
-        .verifier
-        .verify(request, now_ms)
-        .map_err(|rejection| {
-            if let Some(question) = &question {
-                shake::not_authentic(link, &source, question);
-            }
-            let mut refused = Refused::late(Refusal::Unauthorized, &source);
-            refused.rejection = Some(rejection);
-            refused
-        })?;
+    let proven = intake.proof.judge(request, now_ms, &deps.metrics).await;
+    let proven = proven.map_err(|unproven| {
+        if let Some(question) = &question {
+            shake::not_authentic(link, source, question);
+        }
+        let (refusal, reason) = match unproven {
+            Unproven::Rejected(rejection) => (Refusal::Unauthorized, rejection),
+            Unproven::Unknown(failure) => (Refusal::VerifierFailed, failure),
+        };
+        let mut refused = Refused::late(refusal, source);
+        refused.rejection = Some(reason);
+        refused
+    })?;
     if let Some(question) = &question {
         return shake(question);
     }
 
-    let dedupe = match &verified.event_id {
+    let dedupe = match &proven.verified.event_id {
         Some(id) if source.dedupe => {
-            Some(dedupe_key(deps.limits.dedupe_window, &source, id, now_ms))
+            Some(dedupe_key(deps.limits.dedupe_window, source, id, now_ms))
         }
         _ => None,
     };
-    let event = Arc::new(event(&source, &head, headers, body, verified, now_ms));
+    let event = Arc::new(event(&intake, &head, headers, body, proven, now_ms));
     let id = event.id;
     let appended = deps.journal.append(event, dedupe).await;
     match appended {
@@ -266,9 +270,9 @@ async fn accept(
             Ok(answer::accepted(source.ok_status, None))
         }
         Err(AppendError::Failed) if link.door.shutdown.is_draining() => {
-            Err(Refused::late(Refusal::Draining, &source))
+            Err(Refused::late(Refusal::Draining, source))
         }
-        Err(error) => Err(Refused::late(error.into(), &source)),
+        Err(error) => Err(Refused::late(error.into(), source)),
     }
 }
 
@@ -276,27 +280,29 @@ type Turned = (Refusal, Option<Arc<Source>>);
 
 /// Everything that the head alone decides. No `100 Continue` goes out before this is passed, because
 /// hyper sends it when the body is first asked for.
-fn admit(link: &Link, head: &Parts) -> Result<(Arc<Source>, Pass), Turned> {
+fn admit(link: &Link, head: &Parts) -> Result<(Arc<Intake>, Pass), Turned> {
     let deps = &*link.door.deps;
     if head.headers.len() > headers::FIELDS_MAX
         || headers::bytes_in(&head.headers) > deps.limits.header_bytes_max
     {
         return Err((Refusal::HeadersTooLarge, None));
     }
-    let Some(source) = deps.sources.by_path(head.uri.path()) else {
+    let Some(intake) = deps.sources.by_path(head.uri.path()) else {
         return Err((Refusal::NotFound, None));
     };
+    let source = &intake.source;
+    let turned = |refusal| (refusal, Some(Arc::clone(source)));
     let method = head.method.as_str();
     if head.method != Method::POST && !source.handshakes.want(method) {
-        return Err((Refusal::MethodNotAllowed, Some(source)));
+        return Err(turned(Refusal::MethodNotAllowed));
     }
     // Of what may be a handshake the type is looked at again once it is known to be none.
-    if !takes_content_type(&source, head) && !source.handshakes.may_ignore_body(method) {
-        return Err((Refusal::UnsupportedMediaType, Some(source)));
+    if !takes_content_type(source, head) && !source.handshakes.may_ignore_body(method) {
+        return Err(turned(Refusal::UnsupportedMediaType));
     }
     match link.door.gate.enter(&source.name, source.in_flight_max) {
-        Some(pass) => Ok((source, pass)),
-        None => Err((Refusal::Overloaded, Some(source))),
+        Some(pass) => Ok((intake, pass)),
+        None => Err(turned(Refusal::Overloaded)),
     }
 }
 
@@ -352,14 +358,24 @@ pub(crate) fn dedupe_key(
 
 /// The event that an authentic request becomes, without the credentials that it carried.
 pub(crate) fn event(
-    source: &Source,
+    intake: &Intake,
     head: &Parts,
     mut headers: Vec<Header>,
     body: bytes::Bytes,
-    verified: verify::Verified,
+    proven: Proven,
     now_ms: u64,
 ) -> Event {
-    headers::strip_credentials(&mut headers, &source.verifier);
+    let Intake { source, proof } = intake;
+    headers::strip_credentials(&mut headers, |name| proof.hides_header(&proven, name));
+    let query = headers::strip_query(head.uri.query().unwrap_or_default(), |name| {
+        proof.hides_parameter(&proven, name)
+    });
+    let Proven {
+        verified,
+        attributes,
+        ..
+    } = proven;
+    let coverage = ("coverage".to_owned(), verified.coverage.as_str().to_owned());
     let content_type = head
         .headers
         .get(CONTENT_TYPE)
@@ -373,10 +389,10 @@ pub(crate) fn event(
         received_at_ms: now_ms,
         method: head.method.as_str().to_owned(),
         path: head.uri.path().to_owned(),
-        query: headers::strip_query(head.uri.query().unwrap_or_default(), &source.verifier),
+        query,
         headers,
         content_type: content_type.map(str::to_owned),
         body,
-        attributes: vec![("coverage".to_owned(), verified.coverage.as_str().to_owned())],
+        attributes: std::iter::once(coverage).chain(attributes).collect(),
     }
 }

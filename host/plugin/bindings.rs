@@ -4,7 +4,8 @@
 //! (see [`super::inspect`]) before it is instantiated; within 0.1 any patch version links, because a
 //! released variant or record never changes.
 
-/// `hookswitch:plugin@0.1.x`, world `transformer`.
+/// `hookswitch:plugin@0.1.x`, both worlds: a component has the exports of one, which are looked up one by
+/// one, and types and imports are the same in both.
 ///
 /// `Borrowing`: an event is lowered straight from the host's own strings and buffers, so the one copy
 /// is that into the guest's memory.
@@ -12,7 +13,14 @@
 pub(super) mod since_v0_1_0 {
     wasmtime::component::bindgen!({
         path: "wit/since_v0_1_0",
-        world: "transformer",
+        inline: "
+            package hookswitch:host;
+            world plugin {
+                include hookswitch:plugin/transformer@0.1.0;
+                include hookswitch:plugin/verifier@0.1.0;
+            }
+        ",
+        world: "hookswitch:host/plugin",
         imports: {
             "hookswitch:plugin/state": async | trappable,
             default: trappable,

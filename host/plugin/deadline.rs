@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use wasmtime::UpdateDeadline;
 
-use super::limits::Expired;
+use super::limits::{Expired, Late};
 use super::ticker::TICK;
 
 /// Most that one slice is charged. A slice is a tick long, unless the system took the thread away or the
@@ -24,6 +24,16 @@ const PATIENCE: u32 = 10;
 /// The limit of a call as a whole whose guest may run for `time`.
 pub(super) fn overall(time: Duration) -> Duration {
     time * PATIENCE
+}
+
+/// Awaits `call`, whose guest may run for `time`, no longer than [`overall`].
+pub(super) async fn within<T>(
+    time: Duration,
+    call: impl Future<Output = wasmtime::Result<T>>,
+) -> wasmtime::Result<T> {
+    tokio::time::timeout(overall(time), call)
+        .await
+        .unwrap_or_else(|_| Err(Late.into()))
 }
 
 /// What to do at a tick, for a guest that starts now and may run for `time`.

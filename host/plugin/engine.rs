@@ -18,6 +18,7 @@ use wasmtime::{
 
 use super::cache::Cache;
 use super::host::{self, Call};
+use super::inspect::Role;
 use super::limits;
 use super::ticker::Ticker;
 
@@ -43,7 +44,7 @@ pub enum EngineError {
     Thread(#[source] io::Error),
     /// wasmtime refused, mostly for want of address space.
     #[error(
-        "set up the WebAssembly engine: {0:#} (it reserves about 1.1 TiB of address space; is `ulimit -v` set?)"
+        "set up the WebAssembly engine: {0:#} (it reserves about 1.7 TiB of address space; is `ulimit -v` set?)"
     )]
     Wasm(wasmtime::Error),
 }
@@ -57,6 +58,7 @@ struct Shared {
     linker: Linker<Call>,
     ticker: Ticker,
     slots: Semaphore,
+    verifying: Semaphore,
     cache: Cache,
     compiler: PathBuf,
 }
@@ -91,6 +93,7 @@ impl Engine {
             linker: host::linker(&wasm).map_err(EngineError::Wasm)?,
             ticker: Ticker::start(&wasm)?,
             slots: Semaphore::new(limits::INSTANCES_MAX as usize),
+            verifying: Semaphore::new(limits::VERIFYING_MAX as usize),
             cache: Cache::open(cache.into(), hasher.finish())?,
             compiler: compiler.into(),
             wasm,
@@ -109,9 +112,13 @@ impl Engine {
         &self.0.ticker
     }
 
-    /// A permit for each instance that the pool holds: calls wait for one instead of failing.
-    pub(super) fn slots(&self) -> &Semaphore {
-        &self.0.slots
+    /// A permit for each instance that the pool holds for plugins of this role: calls wait for one
+    /// instead of failing. Verifiers have their own, so that no transformer keeps a sender waiting.
+    pub(super) fn slots(&self, role: Role) -> &Semaphore {
+        match role {
+            Role::Transformer => &self.0.slots,
+            Role::Verifier => &self.0.verifying,
+        }
     }
 
     pub(super) fn cache(&self) -> &Cache {
@@ -160,7 +167,7 @@ fn code_config() -> Config {
 /// Caps are per component as well as in total, so that one component with many memories cannot empty
 /// the pool.
 fn pool_config(pagemap_scan: bool) -> PoolingAllocationConfig {
-    let instances = limits::INSTANCES_MAX;
+    let instances = limits::INSTANCES_MAX + limits::VERIFYING_MAX;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_stacks(instances)

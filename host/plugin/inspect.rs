@@ -83,26 +83,30 @@ impl Shape {
     /// # Errors
     /// Why it is none.
     pub fn world(&self) -> Result<World, Mismatch> {
-        if let Some(version) = self.exported("hookswitch:plugin/transform") {
-            if !is_0_1(version) {
-                return Err(Mismatch::Version(version.to_owned()));
-            }
-            // A released world never loses an export, so a component without it was built by hand.
-            return match self.exported("hookswitch:plugin/lifecycle") {
-                Some(_) => Ok(World::Transformer(version.to_owned())),
-                None => Err(Mismatch::Lifecycle),
-            };
+        let (role, version) = match (
+            self.exported("hookswitch:plugin/transform"),
+            self.exported("hookswitch:plugin/verify"),
+        ) {
+            (Some(version), None) => (Role::Transformer, version),
+            (None, Some(version)) => (Role::Verifier, version),
+            (Some(_), Some(_)) => return Err(Mismatch::Both),
+            (None, None) => return Err(Mismatch::World(self.exports.clone())),
+        };
+        if !is_0_1(version) {
+            return Err(Mismatch::Version(version.to_owned()));
         }
-        match self.exported("hookswitch:plugin/verify") {
-            Some(_) => Err(Mismatch::Verifier),
-            None => Err(Mismatch::World(self.exports.clone())),
+        // A released world never loses an export, so a component without it was built by hand.
+        if self.exported("hookswitch:plugin/lifecycle").is_none() {
+            return Err(Mismatch::Lifecycle(role));
         }
+        let version = version.to_owned();
+        Ok(World { role, version })
     }
 
-    /// Imports that plugins are not given, whatever is granted.
+    /// Imports that plugins of this role are not given, whatever is granted.
     #[must_use]
-    pub fn refused_imports(&self) -> Vec<String> {
-        let refused = self.imports.iter().filter(|name| !is_offered(name));
+    pub fn refused_imports(&self, role: Role) -> Vec<String> {
+        let refused = self.imports.iter().filter(|name| !is_offered(name, role));
         refused.cloned().collect()
     }
 
@@ -128,11 +132,41 @@ impl Shape {
     }
 }
 
-/// A world that the host can run, with the version that the guest was built for.
+/// What a plugin is for. A component has one role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Handles stored events, in a route.
+    Transformer,
+    /// Proves requests, for a source.
+    Verifier,
+}
+
+impl Role {
+    /// The name of its world in `wit/`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Transformer => "transformer",
+            Self::Verifier => "verifier",
+        }
+    }
+
+    /// The interface that tells it.
+    fn interface(self) -> &'static str {
+        match self {
+            Self::Transformer => "hookswitch:plugin/transform",
+            Self::Verifier => "hookswitch:plugin/verify",
+        }
+    }
+}
+
+/// A world that the host can run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum World {
-    /// `transformer`
-    Transformer(String),
+pub struct World {
+    /// Which one.
+    pub role: Role,
+    /// The version of the contract that the guest was built for.
+    pub version: String,
 }
 
 /// Why a component is no plugin.
@@ -141,14 +175,22 @@ pub enum Mismatch {
     /// The contract's version is not known here.
     #[error("was built for version {0} of `hookswitch:plugin`, and this program knows 0.1.x")]
     Version(String),
-    /// It is a verifier, which sources use.
-    #[error("is a verifier (it exports `hookswitch:plugin/verify`), not a transformer")]
-    Verifier,
+    /// It has the other role than the one wanted here.
+    #[error("is a {} (it exports `{}`), not a {}", found.name(), found.interface(), wanted.name())]
+    Role {
+        /// Its role.
+        found: Role,
+        /// The one wanted.
+        wanted: Role,
+    },
+    /// It has two roles.
+    #[error("exports both `hookswitch:plugin/transform` and `hookswitch:plugin/verify`")]
+    Both,
     /// Half of the world is missing.
-    #[error("exports `hookswitch:plugin/transform`, but not `hookswitch:plugin/lifecycle`")]
-    Lifecycle,
+    #[error("exports `{}`, but not `hookswitch:plugin/lifecycle`", .0.interface())]
+    Lifecycle(Role),
     /// It is a component of another kind.
-    #[error("does not export `hookswitch:plugin/transform`; it exports {}", list(.0))]
+    #[error("exports neither `hookswitch:plugin/transform` nor `hookswitch:plugin/verify`; it exports {}", list(.0))]
     World(Vec<String>),
 }
 
@@ -164,14 +206,14 @@ pub(super) fn list(names: &[String]) -> String {
     }
 }
 
-fn is_offered(import: &str) -> bool {
+fn is_offered(import: &str, role: Role) -> bool {
     let (interface, version) = split(import);
     match interface {
-        "hookswitch:plugin/types"
-        | "hookswitch:plugin/log"
-        | "hookswitch:plugin/config"
-        | "hookswitch:plugin/clock"
-        | "hookswitch:plugin/state" => is_0_1(version),
+        "hookswitch:plugin/types" | "hookswitch:plugin/log" => is_0_1(version),
+        // A verifier is pure: config and time are arguments of each call.
+        "hookswitch:plugin/config" | "hookswitch:plugin/clock" | "hookswitch:plugin/state" => {
+            role == Role::Transformer && is_0_1(version)
+        }
         _ => wasi::OFFERED.contains(&interface) && version.starts_with("0.2."),
     }
 }
@@ -218,27 +260,25 @@ mod tests {
 
     #[test]
     fn the_world_is_read_from_the_exports() {
-        let both = |version: &str| {
-            shape(
-                &[],
-                &[
-                    &format!("hookswitch:plugin/lifecycle@{version}"),
-                    &format!("hookswitch:plugin/transform@{version}"),
-                ],
-            )
-        };
-        for version in ["0.1.0", "0.1.17"] {
-            let expected = World::Transformer(version.to_owned());
-            assert_eq!(both(version).world(), Ok(expected));
+        for role in [Role::Transformer, Role::Verifier] {
+            let whole = |version: &str| {
+                let lifecycle = format!("hookswitch:plugin/lifecycle@{version}");
+                let own = format!("{}@{version}", role.interface());
+                shape(&[], &[&lifecycle, &own]).world()
+            };
+            for version in ["0.1.0", "0.1.17"] {
+                let version = version.to_owned();
+                assert_eq!(whole(&version), Ok(World { role, version }));
+            }
+            for version in ["0.2.0", "1.0.0", "0.1.0-rc.1", "0.1.", "0.10.0", ""] {
+                let expected = Mismatch::Version(version.to_owned());
+                assert_eq!(whole(version), Err(expected), "{version}");
+            }
+            let half = shape(&[], &[&format!("{}@0.1.0", role.interface())]);
+            assert_eq!(half.world(), Err(Mismatch::Lifecycle(role)));
         }
-        for version in ["0.2.0", "1.0.0", "0.1.0-rc.1", "0.1.", "0.10.0", ""] {
-            let expected = Mismatch::Version(version.to_owned());
-            assert_eq!(both(version).world(), Err(expected), "{version}");
-        }
-        let verifier = shape(&[], &["hookswitch:plugin/verify@0.1.0"]);
-        assert_eq!(verifier.world(), Err(Mismatch::Verifier));
-        let half = shape(&[], &["hookswitch:plugin/transform@0.1.0"]);
-        assert_eq!(half.world(), Err(Mismatch::Lifecycle));
+        let both = [Role::Transformer, Role::Verifier].map(|role| role.interface());
+        assert_eq!(shape(&[], &both).world(), Err(Mismatch::Both));
         let other = shape(&[], &["wasi:cli/run@0.2.0"]);
         let text = other.world().map_err(|error| error.to_string());
         assert!(text.is_err_and(|text| text.ends_with("it exports `wasi:cli/run@0.2.0`")));
@@ -252,7 +292,8 @@ mod tests {
             "wasi:cli/stdout@0.2.6",
             "wasi:io/streams@0.2.12",
         ];
-        assert!(shape(&given, &[]).refused_imports().is_empty());
+        let transformer = Role::Transformer;
+        assert!(shape(&given, &[]).refused_imports(transformer).is_empty());
         for name in [
             "wasi:sockets/tcp@0.2.6",
             "wasi:http/outgoing-handler@0.2.0",
@@ -261,7 +302,27 @@ mod tests {
             "hookswitch:plugin/secrets@0.1.0",
             "env",
         ] {
-            let found = shape(&[given[0], name], &[]).refused_imports();
+            let found = shape(&[given[0], name], &[]).refused_imports(transformer);
+            assert_eq!(found, [name]);
+        }
+    }
+
+    #[test]
+    fn a_verifier_is_given_the_log_and_what_standard_libraries_ask_for() {
+        let given = [
+            "hookswitch:plugin/types@0.1.0",
+            "hookswitch:plugin/log@0.1.0",
+            "wasi:cli/stderr@0.2.6",
+        ];
+        let verifier = Role::Verifier;
+        assert!(shape(&given, &[]).refused_imports(verifier).is_empty());
+        for name in [
+            "hookswitch:plugin/config@0.1.0",
+            "hookswitch:plugin/clock@0.1.0",
+            "hookswitch:plugin/state@0.1.0",
+            "wasi:sockets/tcp@0.2.6",
+        ] {
+            let found = shape(&[given[1], name], &[]).refused_imports(verifier);
             assert_eq!(found, [name]);
         }
     }

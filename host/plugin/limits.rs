@@ -27,10 +27,17 @@ pub const TABLES_MAX: u32 = 8;
 pub const TABLE_ELEMENTS_MAX: usize = 20_000;
 /// Native stack of guest code in bytes.
 pub const STACK_BYTES: usize = 512 * KIB;
-/// Instances alive at once in an engine.
+/// Instances of transformers alive at once in an engine.
 pub const INSTANCES_MAX: u32 = 64;
-/// Calls of one plugin at once: half of the instances, so that one plugin cannot starve the others.
+/// Calls of one transformer at once: half of the instances, so that one plugin cannot starve the others.
 pub const CALLS_PER_PLUGIN: usize = 32;
+/// Instances of verifiers alive at once in an engine, beside the transformers': senders wait for these.
+pub const VERIFYING_MAX: u32 = 32;
+/// Calls of one verifier at once, at most; and never more than there are cores. A verifier only computes,
+/// so more would make nothing faster, while one that spins would take the other sources' share.
+pub const CALLS_PER_VERIFIER: usize = 8;
+/// How long a request waits for its verifier's turn.
+pub const VERIFIER_WAIT: Duration = Duration::from_secs(5);
 /// Component handles and host resources of a call.
 pub const HANDLES_MAX: usize = 1_000;
 /// Bytes that a guest may hand to the host in one host call, beyond its event and its output limit.

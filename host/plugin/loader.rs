@@ -1,23 +1,25 @@
 //! Loading: from a file to a plugin that has said that it likes its config.
 //!
 //! Read, hash, compile in a child or take from the cache, check world, imports and grants, link, and
-//! call `lifecycle.validate` once. Invariant: a [`Plugin`] that exists has been instantiated at least
-//! once with its own limits. Calls are in [`super::call`].
+//! call `lifecycle.validate` once. Invariant: a plugin that exists has been instantiated at least once
+//! with its own limits. Calls are in [`super::call`] and [`super::verifier`].
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
-use wasmtime::component::Component;
+use wasmtime::component::{Component, InstancePre};
 
-use super::bindings::since_v0_1_0::TransformerPre;
+use super::bindings::since_v0_1_0::exports::hookswitch::plugin::{lifecycle, transform, verify};
 use super::cache::{self, CacheError, Sha};
 use super::compile::{self, CompileError};
 use super::host::Call;
-use super::inspect::{self, Kind, Mismatch, Shape, list};
-use super::limits::{CALLS_PER_PLUGIN, COMPONENT_BYTES_MAX};
+use super::inspect::{self, Kind, Mismatch, Role, Shape, list};
+use super::limits::{CALLS_PER_PLUGIN, CALLS_PER_VERIFIER, COMPONENT_BYTES_MAX};
 use super::{Engine, PluginError, PluginSpec, State};
 
 /// Why a plugin was not loaded. Each says what is wrong with which plugin or file; [`LoadError::hint`]
@@ -140,13 +142,17 @@ impl LoadError {
                 Mismatch::Version(_) => {
                     "build the plugin with an SDK of version 0.1, or update hookswitch"
                 }
-                Mismatch::Verifier => "a verifier belongs to a source, not to a route",
-                Mismatch::Lifecycle | Mismatch::World(_) => {
-                    "a plugin exports the world `hookswitch:plugin/transformer`"
+                Mismatch::Role { found, .. } => match found {
+                    Role::Verifier => "a verifier belongs to a source, not to a route",
+                    Role::Transformer => "a transformer belongs to a route, not to a source",
+                },
+                Mismatch::Both => "build two components, one for each role",
+                Mismatch::Lifecycle(_) | Mismatch::World(_) => {
+                    "a plugin exports the world `hookswitch:plugin/transformer`, or `verifier`"
                 }
             },
             Self::Imports { .. } => {
-                "plugins have no sockets and no HTTP; the list of what they have is in `wit/`"
+                "plugins have no sockets and no HTTP, and verifiers nothing but the log; the list of what they have is in `wit/`"
             }
             Self::Grants { missing, .. } => {
                 let grants = missing.iter().map(|grant| format!("{grant} = true"));
@@ -176,29 +182,57 @@ fn describe(kind: Kind) -> &'static str {
     }
 }
 
-/// A loaded plugin. Cheap to clone; calls may run at the same time.
+/// A loaded transformer. Cheap to clone; calls may run at the same time.
 #[derive(Clone)]
-pub struct Plugin(pub(super) Arc<Loaded>);
+pub struct Plugin {
+    pub(super) loaded: Arc<Loaded>,
+    pub(super) transform: transform::GuestIndices,
+}
 
+/// A loaded verifier. Cheap to clone; calls may run at the same time.
+#[derive(Clone)]
+pub struct Verifier {
+    pub(super) loaded: Arc<Loaded>,
+    pub(super) verify: verify::GuestIndices,
+}
+
+/// A component that is loaded, whatever it is for.
+#[derive(Clone, Debug)]
+pub enum AnyPlugin {
+    /// For routes.
+    Transformer(Plugin),
+    /// For sources.
+    Verifier(Verifier),
+}
+
+/// What plugins of both roles have.
 pub(super) struct Loaded {
     pub(super) spec: Arc<PluginSpec>,
+    pub(super) role: Role,
     sha: Sha,
     label: String,
+    pub(super) pre: InstancePre<Call>,
+    pub(super) lifecycle: lifecycle::GuestIndices,
     pub(super) engine: Engine,
-    pub(super) pre: TransformerPre<Call>,
     pub(super) state: Arc<dyn State>,
     /// A permit for each call of this plugin at once.
     pub(super) slots: Semaphore,
 }
 
-impl std::fmt::Debug for Plugin {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Plugin").field(&self.0.label).finish()
+impl fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Plugin").field(&self.loaded.label).finish()
     }
 }
 
-impl Plugin {
-    /// Loads the plugin of `spec`: the first time by compiling it, which takes from 0.1 s (Rust) to
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Verifier").field(&self.loaded.label).finish()
+    }
+}
+
+impl AnyPlugin {
+    /// Loads the component of `spec`: the first time by compiling it, which takes from 0.1 s (Rust) to
     /// 20 s (Python), later from the engine's cache in milliseconds.
     ///
     /// # Errors
@@ -208,69 +242,189 @@ impl Plugin {
         spec: PluginSpec,
         state: Arc<dyn State>,
     ) -> Result<Self, LoadError> {
-        let (component, sha) = tokio::task::spawn_blocking({
-            let (engine, path) = (engine.clone(), spec.component.clone());
-            move || component(&engine, &path)
-        })
-        .await
-        .map_err(|_| LoadError::Interrupted)??;
+        load(engine, spec, state, None).await
+    }
 
-        let path = spec.component.clone();
-        let shape = Shape::of(&component.component_type(), engine.wasm());
-        shape.world().map_err(|mismatch| LoadError::World {
-            path: path.clone(),
-            mismatch,
-        })?;
-        let imports = shape.refused_imports();
-        if !imports.is_empty() {
-            return Err(LoadError::Imports { path, imports });
-        }
-        let missing = shape.missing_grants(&spec.grants);
-        if !missing.is_empty() {
-            return Err(LoadError::Grants { path, missing });
-        }
+    /// What it was loaded from.
+    #[must_use]
+    pub fn spec(&self) -> &PluginSpec {
+        &self.loaded().spec
+    }
 
-        let pre = engine.linker().instantiate_pre(&component);
-        let pre = pre
-            .and_then(TransformerPre::new)
-            .map_err(|error| LoadError::Link {
-                path,
-                detail: format!("{error:#}"),
-            })?;
-        let digits = hex::encode(sha);
-        let plugin = Self(Arc::new(Loaded {
-            label: format!("{}@{}", spec.name, digits.get(..12).unwrap_or_default()),
-            spec: Arc::new(spec),
-            sha,
-            engine: engine.clone(),
-            pre,
-            state,
-            slots: Semaphore::new(CALLS_PER_PLUGIN),
-        }));
-        match plugin.validate().await {
-            Ok(Ok(())) => Ok(plugin),
-            Ok(Err(words)) => Err(LoadError::Refused(words)),
-            Err(error) => Err(LoadError::Start(error)),
+    /// `name@` and the first 12 hex digits of the component's SHA-256.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.loaded().label
+    }
+
+    /// True if the file still holds the component that was loaded. Reads the file.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        let loaded = self.loaded();
+        std::fs::read(&loaded.spec.component).is_ok_and(|wasm| cache::sha256(&wasm) == loaded.sha)
+    }
+
+    fn loaded(&self) -> &Loaded {
+        match self {
+            Self::Transformer(plugin) => &plugin.loaded,
+            Self::Verifier(verifier) => &verifier.loaded,
+        }
+    }
+}
+
+impl Plugin {
+    /// As [`AnyPlugin::load`], for a transformer.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub async fn load(
+        engine: &Engine,
+        spec: PluginSpec,
+        state: Arc<dyn State>,
+    ) -> Result<Self, LoadError> {
+        match load(engine, spec, state, Some(Role::Transformer)).await? {
+            AnyPlugin::Transformer(plugin) => Ok(plugin),
+            AnyPlugin::Verifier(_) => Err(LoadError::Interrupted),
         }
     }
 
     /// What it was loaded from.
     #[must_use]
     pub fn spec(&self) -> &PluginSpec {
-        &self.0.spec
+        &self.loaded.spec
     }
 
     /// `name@` and the first 12 hex digits of the component's SHA-256.
     #[must_use]
     pub fn label(&self) -> &str {
-        &self.0.label
+        &self.loaded.label
+    }
+}
+
+impl Verifier {
+    /// As [`AnyPlugin::load`], for a verifier.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub async fn load(
+        engine: &Engine,
+        spec: PluginSpec,
+        state: Arc<dyn State>,
+    ) -> Result<Self, LoadError> {
+        match load(engine, spec, state, Some(Role::Verifier)).await? {
+            AnyPlugin::Verifier(verifier) => Ok(verifier),
+            AnyPlugin::Transformer(_) => Err(LoadError::Interrupted),
+        }
     }
 
-    /// True if the file still holds the component that was loaded. Reads the file.
+    /// What it was loaded from.
     #[must_use]
-    pub fn is_current(&self) -> bool {
-        std::fs::read(&self.0.spec.component).is_ok_and(|wasm| cache::sha256(&wasm) == self.0.sha)
+    pub fn spec(&self) -> &PluginSpec {
+        &self.loaded.spec
     }
+
+    /// `name@` and the first 12 hex digits of the component's SHA-256.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.loaded.label
+    }
+}
+
+/// Loads a component, which must have the role `wanted` if one is given.
+async fn load(
+    engine: &Engine,
+    spec: PluginSpec,
+    state: Arc<dyn State>,
+    wanted: Option<Role>,
+) -> Result<AnyPlugin, LoadError> {
+    let (component, sha) = tokio::task::spawn_blocking({
+        let (engine, path) = (engine.clone(), spec.component.clone());
+        move || component(&engine, &path)
+    })
+    .await
+    .map_err(|_| LoadError::Interrupted)??;
+
+    let path = spec.component.clone();
+    let shape = Shape::of(&component.component_type(), engine.wasm());
+    let role = role_of(&shape, wanted).map_err(|mismatch| LoadError::World {
+        path: path.clone(),
+        mismatch,
+    })?;
+    let imports = shape.refused_imports(role);
+    if !imports.is_empty() {
+        return Err(LoadError::Imports { path, imports });
+    }
+    let missing = shape.missing_grants(&spec.grants);
+    if !missing.is_empty() {
+        return Err(LoadError::Grants { path, missing });
+    }
+
+    let misfit = |error: wasmtime::Error| LoadError::Link {
+        path: path.clone(),
+        detail: format!("{error:#}"),
+    };
+    let pre = engine
+        .linker()
+        .instantiate_pre(&component)
+        .map_err(misfit)?;
+    let lifecycle = lifecycle::GuestIndices::new(&pre).map_err(misfit)?;
+    let functions = Functions::of(role, &pre).map_err(misfit)?;
+    let digits = hex::encode(sha);
+    let loaded = Arc::new(Loaded {
+        label: format!("{}@{}", spec.name, digits.get(..12).unwrap_or_default()),
+        spec: Arc::new(spec),
+        role,
+        sha,
+        pre,
+        lifecycle,
+        engine: engine.clone(),
+        state,
+        slots: Semaphore::new(match role {
+            Role::Transformer => CALLS_PER_PLUGIN,
+            Role::Verifier => calls_per_verifier(),
+        }),
+    });
+    match loaded.validate().await {
+        Ok(Ok(())) => Ok(functions.into_plugin(loaded)),
+        Ok(Err(words)) => Err(LoadError::Refused(words)),
+        Err(failure) => Err(LoadError::Start(failure.into())),
+    }
+}
+
+/// The functions of a role, found in a component and checked against the contract.
+enum Functions {
+    Transform(transform::GuestIndices),
+    Verify(verify::GuestIndices),
+}
+
+impl Functions {
+    fn of(role: Role, pre: &InstancePre<Call>) -> wasmtime::Result<Self> {
+        Ok(match role {
+            Role::Transformer => Self::Transform(transform::GuestIndices::new(pre)?),
+            Role::Verifier => Self::Verify(verify::GuestIndices::new(pre)?),
+        })
+    }
+
+    fn into_plugin(self, loaded: Arc<Loaded>) -> AnyPlugin {
+        match self {
+            Self::Transform(transform) => AnyPlugin::Transformer(Plugin { loaded, transform }),
+            Self::Verify(verify) => AnyPlugin::Verifier(Verifier { loaded, verify }),
+        }
+    }
+}
+
+fn role_of(shape: &Shape, wanted: Option<Role>) -> Result<Role, Mismatch> {
+    let found = shape.world()?.role;
+    match wanted {
+        Some(wanted) if wanted != found => Err(Mismatch::Role { found, wanted }),
+        _ => Ok(found),
+    }
+}
+
+/// See [`CALLS_PER_VERIFIER`].
+fn calls_per_verifier() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    cores.min(CALLS_PER_VERIFIER)
 }
 
 /// The compiled component at `path`, and the SHA-256 of its source. Blocks.

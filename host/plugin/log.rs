@@ -1,8 +1,12 @@
 //! A call's log lines: capped in number and size, made harmless, and handed to the host's log.
 //!
+//! The text of a secret that the guest was handed is masked. A guest that wants to give one away can still
+//! spell it in another way; the mask is for those that do not want to.
+//!
 //! Lines go out under the target `plugin` with the plugin's name and the event's id as fields. What is
 //! over the cap is counted and the count reported once, when the call ends.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use tracing::Level;
@@ -10,6 +14,7 @@ use tracing::Level;
 use super::PluginSpec;
 use super::limits::LOG_LINE_BYTES;
 use crate::event::EventId;
+use crate::secret::Secret;
 
 /// The lines of one call.
 #[derive(Debug)]
@@ -18,6 +23,7 @@ pub(super) struct Lines {
     event: Option<EventId>,
     left: usize,
     dropped: u64,
+    masks: Masks,
 }
 
 impl Lines {
@@ -29,7 +35,13 @@ impl Lines {
             event,
             left: spec.limits.log_lines,
             dropped: 0,
+            masks: Masks::default(),
         }
+    }
+
+    /// Masks these from here on.
+    pub(super) fn mask(&mut self, masks: Masks) {
+        self.masks = masks;
     }
 
     /// Logs a line, or counts it if there were enough.
@@ -60,7 +72,8 @@ impl Lines {
 
     fn emit(&self, text: &str, emit: impl FnOnce(&str, &str, &str)) {
         let event = self.event.map(|id| id.to_string()).unwrap_or_default();
-        let line = one_line(&self.spec.config.hide_in(text), LOG_LINE_BYTES);
+        let line = self.masks.apply(text);
+        let line = one_line(&self.spec.config.hide_in(&line), LOG_LINE_BYTES);
         emit(&self.spec.name, &event, &line);
     }
 
@@ -78,6 +91,30 @@ impl Drop for Lines {
                 tracing::warn!(target: "plugin", plugin, event, dropped, "the plugin logged more lines than `limits.log_lines` allows");
             });
         }
+    }
+}
+
+/// Secrets whose text is not shown, beside those of the plugin's config.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Masks(Arc<[Secret]>);
+
+impl Masks {
+    pub(super) fn new(secrets: impl Iterator<Item = Secret>) -> Self {
+        let mut secrets: Vec<Secret> = secrets.collect();
+        // The longest first: one may be the beginning of another.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
+        Self(secrets.into())
+    }
+
+    /// `text` without them.
+    pub(super) fn apply<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let mut masked = Cow::Borrowed(text);
+        for secret in self.0.iter() {
+            if let Cow::Owned(more) = secret.hide_in(&masked) {
+                masked = Cow::Owned(more);
+            }
+        }
+        masked
     }
 }
 
@@ -109,6 +146,19 @@ mod tests {
         ];
         for (text, most, expected) in table {
             assert_eq!(one_line(text, most), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_masked_the_longest_first() {
+        let secrets = ["abcdef", "abcdef-xyz", ""].map(Secret::new);
+        let masks = Masks::new(secrets.into_iter());
+        for (text, expected) in [
+            ("nothing here", "nothing here"),
+            ("an abcdef-xyz one", "an **** one"),
+            ("abcdefabcdef", "********"),
+        ] {
+            assert_eq!(masks.apply(text), expected);
         }
     }
 

@@ -7,6 +7,7 @@
 use crate::event::Message;
 
 use super::Limits;
+use super::verifier::Claim;
 
 /// Bytes of a key.
 const KEY_BYTES: usize = 1024;
@@ -28,6 +29,15 @@ const ATTRIBUTES: usize = 100;
 const ATTRIBUTE_NAME_BYTES: usize = 256;
 /// Bytes of an attribute's value.
 const ATTRIBUTE_VALUE_BYTES: usize = 4 << 10;
+
+/// Names of credentials in a claim.
+const CREDENTIALS: usize = 16;
+/// Bytes of such a name.
+const CREDENTIAL_BYTES: usize = 256;
+/// Attributes of a claim.
+const CLAIMED_ATTRIBUTES: usize = 16;
+/// Attributes that the host sets itself.
+const RESERVED_ATTRIBUTES: &[&str] = &["coverage", "verified"];
 
 /// Header fields that speak of a connection (RFC 9110 section 7.6.1) or that sinks set themselves.
 const REFUSED_HEADERS: &[&str] = &[
@@ -76,6 +86,39 @@ pub fn check(messages: &[Message], limits: &Limits) -> Result<(), String> {
     Ok(())
 }
 
+/// Checks what a verifier claims. The event's id and type are bounded by whoever takes them.
+///
+/// # Errors
+/// What is wrong, for the plugin's author; without any of the content.
+pub fn check_claim(claim: &Claim, limits: &Limits) -> Result<(), String> {
+    let attributes = claim.attributes.iter();
+    let bytes = claim.event_id.as_ref().map_or(0, String::len)
+        + claim.event_type.len()
+        + claim.credentials.iter().map(String::len).sum::<usize>()
+        + attributes
+            .map(|(name, value)| name.len() + value.len())
+            .sum::<usize>();
+    if bytes > limits.output_bytes {
+        let most = limits.output_bytes;
+        return Err(format!("claimed {bytes} bytes, `limits.output` is {most}"));
+    }
+    count("names of credentials", claim.credentials.len(), CREDENTIALS)?;
+    for name in &claim.credentials {
+        if name.is_empty() {
+            return Err("a credential has no name".to_owned());
+        }
+        at_most("a credential's name", name.len(), CREDENTIAL_BYTES)?;
+        no_control("a credential's name", name)?;
+    }
+    count("attributes", claim.attributes.len(), CLAIMED_ATTRIBUTES)?;
+    check_attributes(&claim.attributes)?;
+    let mut names = claim.attributes.iter().map(|(name, _)| name.as_str());
+    match names.find(|name| RESERVED_ATTRIBUTES.contains(name)) {
+        Some(name) => Err(format!("the attribute `{name}` is set by the host")),
+        None => Ok(()),
+    }
+}
+
 /// All bytes of a message, names included.
 fn size(message: &Message) -> usize {
     let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
@@ -119,7 +162,11 @@ fn check_message(message: &Message) -> Result<(), String> {
         check_header(&header.name, &header.value)?;
     }
     count("attributes", message.attributes.len(), ATTRIBUTES)?;
-    for (name, value) in &message.attributes {
+    check_attributes(&message.attributes)
+}
+
+fn check_attributes(attributes: &[(String, String)]) -> Result<(), String> {
+    for (name, value) in attributes {
         if name.is_empty() {
             return Err("an attribute has no name".to_owned());
         }

@@ -83,7 +83,7 @@ fn told(error: state::StateError) -> StateError {
 }
 
 /// The store of a program that only checks: plugins validate their config without one.
-pub(super) struct NoState;
+pub(crate) struct NoState;
 
 fn checking() -> StateError {
     StateError::Unavailable("there is no store while the configuration is checked".to_owned())

@@ -86,17 +86,28 @@ impl Extractor {
     }
 
     fn names(&self, request: Request<'_>, found: &Found<'_>) -> (Option<String>, String) {
-        let event_id = first(&self.event_id, request, found).map(|id| {
-            if id.len() > EVENT_ID_BYTES_MAX {
-                body_hash(id.as_bytes())
-            } else {
-                id
-            }
-        });
-        let event_type = first(&self.event_type, request, found)
-            .filter(|kind| kind.len() <= EVENT_TYPE_BYTES_MAX)
-            .unwrap_or_default();
-        (event_id, event_type)
+        let event_id = first(&self.event_id, request, found).and_then(bounded_event_id);
+        let event_type = first(&self.event_type, request, found).unwrap_or_default();
+        (event_id, bounded_event_type(event_type))
+    }
+}
+
+/// An event id of at most [`EVENT_ID_BYTES_MAX`]; an empty one is none.
+#[must_use]
+pub fn bounded_event_id(id: String) -> Option<String> {
+    match id.len() {
+        0 => None,
+        1..=EVENT_ID_BYTES_MAX => Some(id),
+        _ => Some(body_hash(id.as_bytes())),
+    }
+}
+
+/// An event type of at most [`EVENT_TYPE_BYTES_MAX`], or the empty one.
+#[must_use]
+pub fn bounded_event_type(kind: String) -> String {
+    match kind.len() {
+        0..=EVENT_TYPE_BYTES_MAX => kind,
+        _ => String::new(),
     }
 }
 

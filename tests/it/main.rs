@@ -16,6 +16,8 @@ mod config;
 mod crash;
 /// What `explain` tells of a request, word for word.
 mod explain;
+/// What the guides tell to write and run, written and run.
+mod guide;
 /// What halts a sink and what makes it go on.
 mod halts;
 /// What providers ask before they send events: answers, hostile challenges, confirmations.
@@ -40,5 +42,7 @@ mod sinks;
 mod support;
 /// The house rules: fences, sizes, heads, words, papers.
 mod tidy;
+/// Sources judged by a verifier plugin.
+mod verifiers;
 /// Every preset against published and independently signed test values.
 mod verify;

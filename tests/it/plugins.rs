@@ -1,8 +1,10 @@
-//! The plugin host with real guests: the obedient puppet (`tests/fixtures/guests/src`), and components
-//! that no compiler would write (`hostile.wat`). Each hostile guest must cost its own call and no other.
+//! The plugin host with real guests: the obedient puppet (`tests/fixtures/guests/src`) and judge, and
+//! components that no compiler would write (`hostile.wat`). Each hostile guest must cost its own call and no
+//! other.
 
 pub(crate) mod guests;
 mod hostile;
+mod judging;
 mod loading;
 
 use std::sync::Arc;

@@ -9,6 +9,7 @@
 use std::io::Write;
 
 use clap::Parser;
+use futures_util::FutureExt as _;
 
 use super::request::RawRequest;
 use super::{Args, judge};
@@ -30,7 +31,9 @@ fn printed(flags: &[&str], request: &[u8]) -> String {
     let file = file(request);
     let path = file.path().to_str().unwrap();
     let command = Command::try_parse_from([&["verify"], flags, &[path]].concat());
-    match judge(&command.unwrap_or_else(|error| panic!("{error}")).args) {
+    let args = command.unwrap_or_else(|error| panic!("{error}")).args;
+    let judged = judge(&args).now_or_never();
+    match judged.expect("a scheme judges at once") {
         Ok(outcome) => outcome.text(),
         Err(usage) => usage.to_string(),
     }

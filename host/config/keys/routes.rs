@@ -32,7 +32,7 @@ const PLUGIN_KEYS: &[Key] = &[
         "grants",
         Kind::Table("[plugins.NAME.grants]"),
         "nothing",
-        "What it may use.",
+        "What it may use. Not for verifiers.",
     ),
     default(
         "on_error",
@@ -40,14 +40,15 @@ const PLUGIN_KEYS: &[Key] = &[
         "dead_letter",
         "What becomes of an event when the plugin fails: it goes to the dead letters, goes on unchanged, \
          or is dropped with the error as the reason. A plugin that rejects an event sends it to the dead \
-         letters in any case.",
+         letters in any case. Not for verifiers.",
     ),
 ];
 
 /// `[plugins.NAME]`
 pub const PLUGIN: Section = Section {
     header: "[plugins.NAME]",
-    about: "A WebAssembly component that routes call for each event.",
+    about: "A WebAssembly component that routes call for each event, or that a source calls for each request, \
+            as its `verifier`.",
     keys: &[PLUGIN_KEYS],
 };
 
@@ -69,7 +70,7 @@ const LIMITS_KEYS: &[Key] = &[
         "output",
         Kind::Size("1KiB", "64MiB"),
         "1MiB",
-        "Bodies, headers and attributes of all messages together.",
+        "Bodies, headers and attributes of all messages together; all that a verifier claims.",
     ),
     default(
         "messages",

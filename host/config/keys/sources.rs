@@ -11,7 +11,7 @@ const SOURCE_KEYS: &[Key] = &[
     optional(
         "provider",
         Kind::Text,
-        "**required**, unless there is a `scheme`",
+        "**required**, unless there is a `scheme` or a `verifier`",
         "The preset that says how its requests are signed and where event id and type stand, such as \
          `didit`, `stripe` or `standard-webhooks`; for an unknown one `hookswitch check` lists them. \
          `unverified` lets everything through.",
@@ -21,6 +21,13 @@ const SOURCE_KEYS: &[Key] = &[
         Kind::AnyTable,
         "the preset's",
         "How requests are signed, for a provider without a preset; written as the presets are.",
+    ),
+    optional(
+        "verifier",
+        Kind::Text,
+        "the preset or the scheme judges",
+        "The plugin that judges its requests, for what no scheme can say. It is handed `secrets`, `params`, \
+         `tolerance` and `public_url`. Where it fails, the sender gets 503 and tries again.",
     ),
     optional(
         "secrets",

@@ -13,13 +13,17 @@ use crate::plugin::{Grants, Limits, OnError, PluginConfig, PluginSpec};
 use crate::secret::Secret;
 
 impl<'r> Reading<'r> {
-    pub(super) fn plugins(&self, top: &Table<'r>) -> Vec<Declared<Plugin>> {
+    /// The plugins; `verifiers` are the names of those that sources want to judge their requests.
+    pub(super) fn plugins(&self, top: &Table<'r>, verifiers: &[Text]) -> Vec<Declared<Plugin>> {
         top.named_tables("plugins")
             .into_iter()
             .map(|(name, entries)| {
                 self.check_name(&name);
                 let table = Table::open(self.problems, &keys::PLUGIN, entries, name.span.clone());
                 let value = self.plugin(&name.value, &table);
+                if let Some(named) = verifiers.iter().find(|named| named.value == name.value) {
+                    self.check_verifier(&table, named);
+                }
                 Declared { name, value }
             })
             .collect()
@@ -126,6 +130,27 @@ impl<'r> Reading<'r> {
                             .hint("write `\"env:NAME\"` or `\"file:PATH\"`; what is no secret belongs into `config`"),
                     );
                 }
+            }
+        }
+    }
+
+    /// What makes no sense for a verifier is refused, lest somebody relies on it.
+    fn check_verifier(&self, table: &Table<'r>, named: &Text) {
+        for (key, hint) in [
+            (
+                "on_error",
+                "where a verifier fails, the sender gets 503 and tries again",
+            ),
+            ("grants", "a verifier is pure: it may log, and nothing else"),
+        ] {
+            if table.has(key) {
+                let message = format!("`{key}` does not apply to a verifier");
+                self.push(
+                    Diagnostic::error("not_for_verifiers", message)
+                        .at(table.span_of(key))
+                        .related(named.span.clone(), "a source wants it as its verifier")
+                        .hint(hint),
+                );
             }
         }
     }

@@ -18,6 +18,8 @@ struct Names<'n> {
     what: &'static str,
     known: HashMap<&'n str, &'n Text>,
     used: HashSet<&'n str>,
+    /// Those that no route can use, because a source does, with where it says so.
+    verifiers: HashMap<&'n str, &'n Text>,
 }
 
 impl<'n> Names<'n> {
@@ -29,6 +31,7 @@ impl<'n> Names<'n> {
                 .map(|d| (d.name.value.as_str(), &d.name))
                 .collect(),
             used: HashSet::new(),
+            verifiers: HashMap::new(),
         }
     }
 }
@@ -39,11 +42,13 @@ impl<'r> Reading<'r> {
         top: &Table<'r>,
         sources: &[Declared<Source>],
         plugins: &[Declared<Plugin>],
+        verifiers: &[Text],
         sinks: &[Declared<Sink>],
     ) -> Option<Vec<Route>> {
         let mut sources = Names::of("source", sources);
         let mut plugins = Names::of("plugin", plugins);
         let mut sinks = Names::of("sink", sinks);
+        self.verifiers(verifiers, &mut plugins);
         let mut names: HashMap<String, std::ops::Range<usize>> = HashMap::new();
         let routes: Vec<Option<Route>> = top
             .table_list("routes", &keys::ROUTE)
@@ -78,7 +83,10 @@ impl<'r> Reading<'r> {
             &sources,
             "its events are stored and then recorded as dropped",
         );
-        self.unused(&plugins, "name it in a route's `plugins`, or remove it");
+        self.unused(
+            &plugins,
+            "name it in a route's `plugins` or a source's `verifier`, or remove it",
+        );
         self.unused(&sinks, "name it in a route's `to`, or remove it");
         routes.into_iter().collect()
     }
@@ -143,6 +151,17 @@ impl<'r> Reading<'r> {
                 continue;
             };
             names.used.insert(name);
+            if let Some(source) = names.verifiers.get(name) {
+                whole = false;
+                let message = format!("`{name}` is a verifier, and verifiers are in no route");
+                self.push(
+                    Diagnostic::error("verifier_in_route", message)
+                        .at(text.span)
+                        .related(source.span.clone(), "a source wants it as its verifier")
+                        .hint("a component has one role: name another plugin here, or there"),
+                );
+                continue;
+            }
             if needed && found.iter().any(|one| **one == *text.value) {
                 whole = false;
                 let message = format!("`{key}` names `{}` twice", text.value);
@@ -156,6 +175,19 @@ impl<'r> Reading<'r> {
             }
         }
         whole.then_some(found)
+    }
+
+    /// Takes in the plugins that sources want as verifiers. Unknown names are recorded.
+    fn verifiers<'n>(&self, named: &'n [Text], plugins: &mut Names<'n>) {
+        for text in named {
+            match plugins.known.get_key_value(text.value.as_str()) {
+                Some((name, _)) => {
+                    plugins.used.insert(name);
+                    plugins.verifiers.entry(name).or_insert(text);
+                }
+                None => self.unknown_name(text, plugins),
+            }
+        }
     }
 
     fn unknown_name(&self, text: &Text, names: &Names<'_>) {
@@ -186,7 +218,10 @@ impl<'r> Reading<'r> {
     fn unused(&self, names: &Names<'_>, consequence: &str) {
         for (name, declared) in &names.known {
             if !names.used.contains(name) {
-                let message = format!("the {} `{name}` is in no route", names.what);
+                let message = match names.what {
+                    "plugin" => format!("no route and no source uses the plugin `{name}`"),
+                    what => format!("the {what} `{name}` is in no route"),
+                };
                 let code = match names.what {
                     "source" => "unused_source",
                     "plugin" => "unused_plugin",

@@ -6,44 +6,60 @@ use serde::Deserialize as _;
 
 use super::handshakes::Signing;
 use super::{Declared, Reading};
-use crate::config::Source;
 use crate::config::diagnostic::{Diagnostic, nearest};
 use crate::config::keys;
 use crate::config::read::{Table, Text};
+use crate::config::{PluginProof, Proof, Source};
 use crate::handshake::{self, Handshakes, Rule};
+use crate::plugin::verifier::Setting;
 use crate::provider::{self, Preset};
 use crate::secret::Secret;
 use crate::verify::{Params, Scheme, SetupError, Verifier, Window};
 
 impl<'r> Reading<'r> {
-    pub(super) fn sources(&self, top: &Table<'r>) -> Vec<Declared<Source>> {
+    /// The sources, and the names of the plugins that they want as verifiers, also of those with errors.
+    pub(super) fn sources(&self, top: &Table<'r>) -> (Vec<Declared<Source>>, Vec<Text>) {
+        let mut verifiers: Vec<Text> = Vec::new();
         let mut paths: Vec<Text> = Vec::new();
-        top.named_tables("sources")
+        let sources = top
+            .named_tables("sources")
             .into_iter()
             .map(|(name, entries)| {
                 self.check_name(&name);
                 let table = Table::open(self.problems, &keys::SOURCE, entries, name.span.clone());
-                let value = self.source(&name.value, &table, &mut paths);
+                let verifier = match table.has("verifier") {
+                    true => table.text("verifier"),
+                    false => None,
+                };
+                verifiers.extend(verifier.clone());
+                let value = self.source(&name.value, &table, verifier, &mut paths);
                 Declared { name, value }
             })
-            .collect()
+            .collect();
+        (sources, verifiers)
     }
 
-    fn source(&self, name: &str, table: &Table<'r>, paths: &mut Vec<Text>) -> Option<Source> {
+    fn source(
+        &self,
+        name: &str,
+        table: &Table<'r>,
+        verifier: Option<Text>,
+        paths: &mut Vec<Text>,
+    ) -> Option<Source> {
         let path = self.source_path(table, paths);
-        let verifier = self.verifier(table);
+        let proof = self.proof(name, table, verifier);
         let body_bytes_max = table.memory("max_body");
         let content_types = self.content_types(table);
         let in_flight_max = table.count("max_in_flight");
         let ok_status = self.status(table, "ok_status");
         let reject_status = self.status(table, "reject_status");
         let dedupe = table.boolean("dedupe");
-        let Proof {
+        let Proven {
             provider,
             preset,
-            verifier,
+            proof,
             handshakes,
-        } = verifier?;
+        } = proof?;
         let answer = preset
             .map(|preset| preset.answer.clone())
             .unwrap_or_default();
@@ -52,7 +68,7 @@ impl<'r> Reading<'r> {
             name: name.into(),
             path: path?,
             provider,
-            verifier: Arc::new(verifier),
+            proof,
             handshakes,
             body_bytes_max: body_bytes_max?,
             content_types: content_types?.or(usual_types).unwrap_or_default(),
@@ -148,7 +164,7 @@ impl<'r> Reading<'r> {
     }
 
     /// What proves its requests, with the provider's name and what is known of it.
-    fn verifier(&self, table: &Table<'r>) -> Option<Proof> {
+    fn proof(&self, name: &str, table: &Table<'r>, verifier: Option<Text>) -> Option<Proven> {
         let references = table.text_or_texts("secrets");
         // Secrets and parameters are looked up first, so that their problems show up in any case.
         let secrets: Option<Vec<Secret>> = references
@@ -158,7 +174,9 @@ impl<'r> Reading<'r> {
             .into_iter()
             .collect();
         let params = self.params(table);
-        let (provider, preset, scheme) = if table.has("scheme") {
+        let (provider, preset, scheme) = if table.has("verifier") {
+            ("custom".to_owned(), None, Scheme::default())
+        } else if table.has("scheme") {
             ("custom".to_owned(), None, self.scheme(table)?)
         } else {
             let preset = self.preset(table)?;
@@ -173,21 +191,64 @@ impl<'r> Reading<'r> {
             params: &params,
         };
         let handshakes = self.handshakes(table, &rules, &values, signing);
-        match Verifier::new(&scheme, &secrets, &params) {
-            Ok(verifier) => Some(Proof {
-                provider: provider.into(),
-                preset,
-                verifier,
-                handshakes: handshakes?,
-            }),
-            Err(errors) => {
-                let of_handshakes: Vec<&str> = rules.iter().flat_map(Rule::param_names).collect();
-                for error in errors {
-                    self.push(setup_error(table, &references, &error, &of_handshakes));
+        let proof = if table.has("verifier") {
+            self.plugin_proof(name, table, verifier?, secrets, params)
+        } else {
+            let of_handshakes: Vec<&str> = rules.iter().flat_map(Rule::param_names).collect();
+            match Verifier::new(&scheme, &secrets, &params) {
+                Ok(verifier) => Some(Proof::Scheme(Arc::new(verifier))),
+                Err(errors) => {
+                    for error in errors {
+                        self.push(setup_error(table, &references, &error, &of_handshakes));
+                    }
+                    None
                 }
-                None
+            }
+        };
+        Some(Proven {
+            provider: provider.into(),
+            preset,
+            proof: proof?,
+            handshakes: handshakes?,
+        })
+    }
+
+    /// A plugin gets what a preset would get.
+    fn plugin_proof(
+        &self,
+        name: &str,
+        table: &Table<'r>,
+        verifier: Text,
+        secrets: Vec<Secret>,
+        params: Params,
+    ) -> Option<Proof> {
+        let mut whole = true;
+        for other in ["provider", "scheme"] {
+            if table.has(other) {
+                whole = false;
+                let message = format!("a source has either `verifier` or `{other}`");
+                self.push(
+                    Diagnostic::error("verifier_and_scheme", message)
+                        .at(table.span_of(other))
+                        .related(verifier.span.clone(), "this plugin judges the requests")
+                        .hint("remove one of them"),
+                );
             }
         }
+        let setting = Setting {
+            source: name.into(),
+            secrets,
+            params: params.values,
+            tolerance: params.tolerance.and_then(|window| window.0),
+            public_url: params.public_url,
+        };
+        whole.then(|| {
+            Proof::Plugin(PluginProof {
+                plugin: verifier.value.into(),
+                setting: Arc::new(setting),
+                span: verifier.span,
+            })
+        })
     }
 
     fn preset(&self, table: &Table<'_>) -> Option<&'static Preset> {
@@ -196,7 +257,7 @@ impl<'r> Reading<'r> {
                 Diagnostic::error("missing_key", "`[sources.NAME]` needs the key `provider`")
                     .at(table.span())
                     .label("`provider` is missing")
-                    .hint("the name of a preset, or `scheme = { ... }` for a provider without one"),
+                    .hint("the name of a preset; for a provider without one `scheme = { ... }`, or `verifier`, the name of a plugin"),
             );
             return None;
         }
@@ -293,11 +354,11 @@ impl<'r> Reading<'r> {
     }
 }
 
-/// What verifies a source's requests.
-struct Proof {
+/// What proves a source's requests, with the provider's name and what is known of it.
+struct Proven {
     provider: Arc<str>,
     preset: Option<&'static Preset>,
-    verifier: Verifier,
+    proof: Proof,
     handshakes: Arc<Handshakes>,
 }
 

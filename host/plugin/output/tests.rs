@@ -1,10 +1,15 @@
 //! Tests of the check of what plugins return.
-#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed unwrap is a failed test"
+)]
 
 use bytes::Bytes;
 
 use super::*;
 use crate::event::Header;
+use crate::plugin::verifier::Covers;
 
 fn message() -> Message {
     Message {
@@ -176,5 +181,76 @@ fn every_other_field_has_a_bound_and_a_syntax() {
     ];
     for (change, expected) in table {
         one(change, expected);
+    }
+}
+
+fn claim() -> Claim {
+    Claim {
+        covers: Covers::Full,
+        event_id: Some("evt_1".to_owned()),
+        event_type: "order.paid".to_owned(),
+        credentials: vec!["x-token".to_owned()],
+        attributes: vec![("key_id".to_owned(), "k1".to_owned())],
+    }
+}
+
+#[test]
+fn every_list_of_a_claim_has_a_bound_and_a_syntax() {
+    type Change = fn(&mut Claim);
+    let table: [(Change, Option<&str>); 14] = [
+        (|_| {}, None),
+        (|c| c.event_id = Some("i".repeat(1000)), None),
+        (|c| c.event_type = "t".repeat(1000), None),
+        (
+            |c| c.event_id = Some("i".repeat(2000)),
+            Some("`limits.output` is 1500"),
+        ),
+        (|c| c.credentials = vec!["c".into(); 16], None),
+        (
+            |c| c.credentials = vec!["c".into(); 17],
+            Some("17 names of credentials, 16"),
+        ),
+        (|c| c.credentials = vec![String::new()], Some("no name")),
+        (
+            |c| c.credentials = vec!["c".repeat(257)],
+            Some("257 bytes, 256"),
+        ),
+        (
+            |c| c.credentials = vec!["a\nb".into()],
+            Some("control character"),
+        ),
+        (
+            |c| c.attributes = vec![("a".into(), "b".into()); 17],
+            Some("17 attributes, 16"),
+        ),
+        (
+            |c| c.attributes = vec![("gr\u{fc}n".into(), "b".into())],
+            Some("not printable"),
+        ),
+        (
+            |c| c.attributes = vec![("a".into(), "b\0".into())],
+            Some("control character"),
+        ),
+        (
+            |c| c.attributes = vec![("coverage".into(), "full".into())],
+            Some("`coverage` is set by the host"),
+        ),
+        (
+            |c| c.attributes = vec![("verified".into(), "true".into())],
+            Some("`verified` is set by the host"),
+        ),
+    ];
+    let limits = Limits {
+        output_bytes: 1500,
+        ..Limits::default()
+    };
+    for (index, (change, expected)) in table.into_iter().enumerate() {
+        let mut claim = claim();
+        change(&mut claim);
+        match (check_claim(&claim, &limits), expected) {
+            (Ok(()), None) => {}
+            (Err(complaint), Some(part)) if complaint.contains(part) => {}
+            (found, _) => panic!("case {index}: {found:?}"),
+        }
     }
 }

@@ -4,6 +4,7 @@
 use serde::Deserialize;
 
 use crate::Plugin;
+use crate::verify::Verifier;
 
 /// What is wrong with a plugin's config: one sentence or several.
 ///
@@ -81,6 +82,11 @@ pub struct NoConfig {}
 /// Makes a plugin from the JSON text of its config.
 pub fn configure<P: Plugin>(json: &str) -> Result<P, ConfigError> {
     P::configure(read(json)?)
+}
+
+/// Makes a verifier from the JSON text of its config.
+pub(crate) fn configure_verifier<V: Verifier>(json: &str) -> Result<V, ConfigError> {
+    V::configure(read(json)?)
 }
 
 fn read<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, ConfigError> {

@@ -1,6 +1,9 @@
 //! The component's side of the contract: generated bindings, and the way between their types and ours.
+//! The transformer's are here, the verifier's in [`verifier`].
 //!
 //! Compiled for WebAssembly only. Conversions move strings and buffers; no body is copied.
+
+pub(crate) mod verifier;
 
 use std::cell::OnceCell;
 
@@ -17,9 +20,45 @@ use crate::{Event, Failure, Header, Message, Outcome, Plugin, config};
 pub mod bindings {
     wit_bindgen::generate!({
         path: "../../wit/since_v0_1_0",
-        world: "transformer",
+        inline: "
+            package hookswitch:sdk;
+            world handling {
+                import hookswitch:plugin/log@0.1.0;
+                import hookswitch:plugin/config@0.1.0;
+                import hookswitch:plugin/clock@0.1.0;
+                import hookswitch:plugin/state@0.1.0;
+                export hookswitch:plugin/transform@0.1.0;
+            }
+        ",
+        world: "hookswitch:sdk/handling",
+        generate_all,
         pub_export_macro: true,
         default_bindings_module: "hookswitch::__private::bindings",
+    });
+}
+
+/// The part of the contract that both roles export. A component has the worlds of what its `register!` names,
+/// merged; imports that it does not use fall away.
+#[allow(
+    missing_docs,
+    unsafe_code,
+    unreachable_pub,
+    clippy::all,
+    reason = "generated from the contract, which carries the documentation"
+)]
+pub mod life_bindings {
+    wit_bindgen::generate!({
+        path: "../../wit/since_v0_1_0",
+        inline: "
+            package hookswitch:sdk;
+            world living {
+                export hookswitch:plugin/lifecycle@0.1.0;
+            }
+        ",
+        world: "hookswitch:sdk/living",
+        generate_all,
+        pub_export_macro: true,
+        default_bindings_module: "hookswitch::__private::life_bindings",
     });
 }
 
@@ -37,7 +76,7 @@ macro_rules! __hookswitch_exports {
 
         struct Component;
 
-        impl $crate::__private::bindings::exports::hookswitch::plugin::lifecycle::Guest for Component {
+        impl $crate::__private::life_bindings::exports::hookswitch::plugin::lifecycle::Guest for Component {
             fn validate(config: ::std::string::String) -> ::std::result::Result<(), ::std::string::String> {
                 $crate::__private::validate::<$plugin>(&config)
             }
@@ -54,6 +93,7 @@ macro_rules! __hookswitch_exports {
             }
         }
 
+        $crate::__private::life_bindings::export!(Component with_types_in $crate::__private::life_bindings);
         $crate::__private::bindings::export!(Component with_types_in $crate::__private::bindings);
     };
 }

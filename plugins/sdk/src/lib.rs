@@ -4,8 +4,9 @@
 #![deny(missing_docs)]
 //!
 //! # How this crate is laid out
-//! The types of the contract (`event`, `message`, `outcome`), what the host offers (`log`, `state`,
-//! `clock`), the reading of configs, and `testing`, which stands in for the host outside of WebAssembly.
+//! The types of the contract (`event`, `message`, `outcome`, and `verify` for verifiers), what the host
+//! offers (`log`, `state`, `clock`), the reading of configs, and `testing`, which stands in for the host
+//! outside of WebAssembly.
 //! Only `guest` knows the generated bindings, and only it is compiled for WebAssembly alone.
 
 pub mod clock;
@@ -20,6 +21,7 @@ mod outcome;
 pub mod state;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+pub mod verify;
 
 use serde::de::DeserializeOwned;
 
@@ -76,12 +78,39 @@ macro_rules! register {
     };
 }
 
-/// What `register!` expands to. Not for use by hand; may change in any release.
+/// Makes a [`Verifier`](verify::Verifier) the one that this crate's component exports. Once in a crate, at its
+/// root, and not beside [`register!`]: a component has one role.
+#[macro_export]
+macro_rules! register_verifier {
+    ($verifier:ty) => {
+        #[cfg(target_arch = "wasm32")]
+        #[doc(hidden)]
+        type __HookswitchVerifier = $verifier;
+
+        #[cfg(target_arch = "wasm32")]
+        #[doc(hidden)]
+        #[allow(
+            unsafe_code,
+            reason = "a component's exports are raw symbols; the generated code is the contract's"
+        )]
+        mod __hookswitch_exports {
+            $crate::__private::verifier_exports!(super::__HookswitchVerifier);
+        }
+    };
+}
+
+/// What `register!` and `register_verifier!` expand to. Not for use by hand; may change in any release.
 #[doc(hidden)]
 pub mod __private {
     #[cfg(target_arch = "wasm32")]
     pub use crate::__hookswitch_exports as exports;
+    #[cfg(target_arch = "wasm32")]
+    pub use crate::__hookswitch_verifier_exports as verifier_exports;
     pub use crate::config::configure;
     #[cfg(target_arch = "wasm32")]
-    pub use crate::guest::{bindings, handle, validate};
+    pub use crate::guest::verifier::{
+        bindings as verifier_bindings, check, validate as validate_verifier, verify,
+    };
+    #[cfg(target_arch = "wasm32")]
+    pub use crate::guest::{bindings, handle, life_bindings, validate};
 }

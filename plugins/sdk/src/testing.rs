@@ -28,11 +28,17 @@
 mod cases;
 mod event;
 mod host;
+mod judge;
+mod request;
+mod verifier_cases;
 pub(crate) mod world;
 
 pub use cases::{CaseError, cases};
 pub use event::event;
 pub use host::Host;
+pub use judge::Judge;
+pub use request::{context, request};
+pub use verifier_cases::verifier_cases;
 
 #[cfg(test)]
 mod tests;

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookswitch::config::Source;
+use hookswitch::config::{self, Source};
 use hookswitch::fetch::Fetcher;
 use hookswitch::handshake;
-use hookswitch::ingress::{self, Deps, Limits, Listener, Sources, tls};
+use hookswitch::ingress::{self, Deps, Intake, Limits, Listener, Proof, Sources, tls};
 use hookswitch::metrics::Metrics;
 use hookswitch::secret::Secret;
 use hookswitch::shutdown::Shutdown;
@@ -20,10 +20,10 @@ use super::journal::FakeJournal;
 /// The secret of `/hooks/signed`.
 pub(crate) const SECRET: &str = "a-secret-that-is-long-enough";
 
-struct Paths(HashMap<String, Arc<Source>>);
+struct Paths(HashMap<String, Arc<Intake>>);
 
 impl Sources for Paths {
-    fn by_path(&self, path: &str) -> Option<Arc<Source>> {
+    fn by_path(&self, path: &str) -> Option<Arc<Intake>> {
         self.0.get(path).cloned()
     }
 }
@@ -78,7 +78,7 @@ impl Front {
         let sources = [setup.open, signed, token];
         let paths = sources
             .into_iter()
-            .map(|s| (s.path.clone(), Arc::new(s)))
+            .map(|source| (source.path.clone(), Arc::new(intake(source))))
             .collect();
         let journal = FakeJournal::new();
         let metrics = Arc::new(Metrics::new());
@@ -131,6 +131,16 @@ impl Drop for Front {
     }
 }
 
+/// The source with its scheme as the judge.
+fn intake(source: Source) -> Intake {
+    let proof = match &source.proof {
+        config::Proof::Scheme(verifier) => Proof::Scheme(verifier.clone()),
+        config::Proof::Plugin(by) => panic!("no plugin `{}` here", by.plugin),
+    };
+    let source = Arc::new(source);
+    Intake { source, proof }
+}
+
 fn source(name: &str, scheme: &str) -> Source {
     let scheme: Scheme = toml::from_str(scheme).unwrap();
     let secrets: &[Secret] = if name == "open" {
@@ -143,7 +153,7 @@ fn source(name: &str, scheme: &str) -> Source {
         name: name.into(),
         path: format!("/hooks/{name}"),
         provider: "custom".into(),
-        verifier: Arc::new(verifier),
+        proof: config::Proof::Scheme(Arc::new(verifier)),
         handshakes: handshake::none(),
         body_bytes_max: 64 * 1024,
         content_types: Vec::new(),

@@ -26,6 +26,15 @@ pub(super) fn engine() -> &'static Engine {
 
 /// The puppet component, built before the tests.
 pub(crate) fn puppet_path() -> PathBuf {
+    guest_path("puppet.wasm")
+}
+
+/// The judge component, a verifier, built before the tests.
+pub(crate) fn judge_path() -> PathBuf {
+    guest_path("judge.wasm")
+}
+
+fn guest_path(name: &str) -> PathBuf {
     let folder = std::env::var_os("HOOKSWITCH_GUESTS").map_or_else(
         || {
             Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -33,7 +42,7 @@ pub(crate) fn puppet_path() -> PathBuf {
         },
         PathBuf::from,
     );
-    let path = folder.join("puppet.wasm");
+    let path = folder.join(name);
     assert!(
         path.exists(),
         "`{}` is missing; build the test guests first: `cargo build --release --target wasm32-wasip2 \

@@ -62,10 +62,31 @@ async fn what_is_no_plugin_is_refused_with_its_reason_and_a_hint() {
         (
             text(
                 "verifier",
+                r#"(component (instance $i)
+                    (export "hookswitch:plugin/lifecycle@0.1.0" (instance $i))
+                    (export "hookswitch:plugin/verify@0.1.0" (instance $i)))"#,
+            ),
+            "is a verifier (it exports `hookswitch:plugin/verify`), not a transformer",
+            "belongs to a source",
+        ),
+        (
+            text(
+                "half",
                 r#"(component (instance $i) (export "hookswitch:plugin/verify@0.1.0" (instance $i)))"#,
             ),
-            "is a verifier",
-            "belongs to a source",
+            "exports `hookswitch:plugin/verify`, but not `hookswitch:plugin/lifecycle`",
+            "or `verifier`",
+        ),
+        (
+            text(
+                "both",
+                r#"(component (instance $i)
+                    (export "hookswitch:plugin/lifecycle@0.1.0" (instance $i))
+                    (export "hookswitch:plugin/transform@0.1.0" (instance $i))
+                    (export "hookswitch:plugin/verify@0.1.0" (instance $i)))"#,
+            ),
+            "exports both",
+            "two components",
         ),
         (
             text(

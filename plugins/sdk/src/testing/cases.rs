@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -31,8 +32,8 @@ pub enum CaseError {
         problem: String,
     },
     /// There is not one case in the folder.
-    #[error("{}: no *.event.json in it or below", .0.display())]
-    Empty(PathBuf),
+    #[error("{}: no *{} in it or below", .0.display(), .1)]
+    Empty(PathBuf, &'static str),
     /// Outcomes differ from what the files expect.
     #[error("{}", .0.join("\n\n"))]
     Differ(Vec<String>),
@@ -55,25 +56,32 @@ pub(super) fn check<P: Plugin>(
     config: &str,
     bless: bool,
 ) -> Result<usize, CaseError> {
+    check_files(folder, ".event.json", bless, |file| run::<P>(file, config))
+}
+
+/// Runs every file with this ending, and compares what it told with, or writes it to, the expectation beside it.
+pub(super) fn check_files<T: Serialize + DeserializeOwned>(
+    folder: &Path,
+    ending: &'static str,
+    bless: bool,
+    run: impl Fn(&Path) -> Result<T, CaseError>,
+) -> Result<usize, CaseError> {
     let mut files = Vec::new();
-    find(folder, &mut files)?;
+    find(folder, ending, &mut files)?;
     files.sort();
     if files.is_empty() {
-        return Err(CaseError::Empty(folder.to_owned()));
+        return Err(CaseError::Empty(folder.to_owned(), ending));
     }
     let mut differences = Vec::new();
     for file in &files {
-        let got = run::<P>(file, config)?;
-        let expectation = PathBuf::from(
-            file.to_string_lossy()
-                .replace(".event.json", ".expected.json"),
-        );
+        let got = run(file)?;
+        let expectation = PathBuf::from(file.to_string_lossy().replace(ending, ".expected.json"));
         let got = laid_out(&got, &expectation)?;
         if bless {
             fs::write(&expectation, got).map_err(|error| problem(&expectation, &error))?;
             continue;
         }
-        let expected: Told = serde_json::from_str(&text(&expectation)?)
+        let expected: T = serde_json::from_str(&text(&expectation)?)
             .map_err(|error| problem(&expectation, &error))?;
         let expected = laid_out(&expected, &expectation)?;
         if expected != got {
@@ -213,7 +221,7 @@ impl From<Message> for ToldMessage {
 }
 
 /// The text of an expectation, one value a line, whatever white space it had.
-fn laid_out(told: &Told, path: &Path) -> Result<String, CaseError> {
+fn laid_out<T: Serialize>(told: &T, path: &Path) -> Result<String, CaseError> {
     let json = serde_json::to_string(told).map_err(|error| problem(path, &error))?;
     let mut text = String::with_capacity(json.len() * 2);
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
@@ -264,23 +272,23 @@ fn new_line(text: &mut String, depth: usize) {
     text.extend(std::iter::repeat_n("  ", depth));
 }
 
-fn find(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), CaseError> {
+fn find(folder: &Path, ending: &str, files: &mut Vec<PathBuf>) -> Result<(), CaseError> {
     for entry in fs::read_dir(folder).map_err(|error| problem(folder, &error))? {
         let path = entry.map_err(|error| problem(folder, &error))?.path();
         if path.is_dir() {
-            find(&path, files)?;
-        } else if path.to_string_lossy().ends_with(".event.json") {
+            find(&path, ending, files)?;
+        } else if path.to_string_lossy().ends_with(ending) {
             files.push(path);
         }
     }
     Ok(())
 }
 
-fn text(path: &Path) -> Result<String, CaseError> {
+pub(super) fn text(path: &Path) -> Result<String, CaseError> {
     fs::read_to_string(path).map_err(|error| problem(path, &error))
 }
 
-fn problem(path: &Path, problem: &dyn std::fmt::Display) -> CaseError {
+pub(super) fn problem(path: &Path, problem: &dyn std::fmt::Display) -> CaseError {
     CaseError::File {
         path: path.to_owned(),
         problem: problem.to_string(),
