@@ -37,7 +37,7 @@ fn section(page: &mut String, preset: &Preset) {
     let words = Words::of(preset);
     let _ = write!(page, "\n## {}\n\n**{}**", preset.name, preset.title);
     if !preset.docs.is_empty() {
-        let _ = write!(page, ", [its documentation]({})", preset.docs);
+        let _ = write!(page, ", [documentation]({})", preset.docs);
     }
     let _ = writeln!(page, ". Known from {}.\n", preset.confidence.describe());
     if !preset.doubt.is_empty() {
@@ -71,8 +71,8 @@ fn section(page: &mut String, preset: &Preset) {
         row("tolerance", window);
     }
     row("coverage", &words.coverage);
-    row("event id", &code_list(&words.event_id));
-    row("event type", &code_list(&words.event_type));
+    row("event id", &code_list(&words.event_id, ", else "));
+    row("event type", &code_list(&words.event_type, ", else "));
     row(
         "answers",
         &format!(
@@ -87,14 +87,15 @@ fn section(page: &mut String, preset: &Preset) {
         row("retries", &preset.answer.retries);
     }
     if !preset.content_types.is_empty() {
-        row("bodies", &code_list(&preset.content_types));
+        row("bodies", &code_list(&preset.content_types, ", "));
     }
     if !preset.ips.is_empty() {
         let ips: Vec<String> = preset.ips.iter().map(ToString::to_string).collect();
-        row("addresses", &code_list(&ips));
+        row("addresses", &code_list(&ips, ", "));
     }
     for shake in &words.handshakes {
-        row(&format!("handshake `{}`", shake.name), &shake.about);
+        let label = format!("handshake `{}`", shake.name);
+        row(&label, &format!("{} {}", shake.about, shake.how));
     }
     let path = format!("/hooks/{}", preset.name);
     let _ = write!(
@@ -104,7 +105,7 @@ fn section(page: &mut String, preset: &Preset) {
     );
 }
 
-fn code_list(texts: &[String]) -> String {
+fn code_list(texts: &[String], between: &str) -> String {
     let quoted: Vec<String> = texts.iter().map(|text| format!("`{text}`")).collect();
-    quoted.join(", ")
+    quoted.join(between)
 }

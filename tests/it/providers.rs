@@ -80,6 +80,8 @@ fn a_provider_is_shown_on_one_page() {
         "box",
         "twilio",
         "idwise",
+        "meta",
+        "zoom",
         "unverified",
     ] {
         let output = plainly(&["providers", "show", name]);

@@ -63,7 +63,8 @@ pub(super) fn text(preset: &Preset) -> String {
         field("addresses", &ips.join(", "));
     }
     for shake in &words.handshakes {
-        field("handshake", &format!("{}: {}", shake.name, shake.about));
+        let told = format!("{}: {} {}", shake.name, shake.about, shake.how);
+        field("handshake", &told);
     }
     field("", "");
     if preset.name != UNVERIFIED {
@@ -122,7 +123,7 @@ pub(super) fn json(preset: &Preset) -> Value {
         "content_types": preset.content_types,
         "ips": preset.ips.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "handshake": words.handshakes.iter().map(|shake| {
-            json!({ "name": shake.name, "about": shake.about })
+            json!({ "name": shake.name, "about": shake.about, "how": shake.how })
         }).collect::<Vec<_>>(),
         "block": Block::usual(preset, &path).render(),
     })

@@ -229,4 +229,41 @@ mod tests {
             );
         }
     }
+
+    /// Pieces of configs, some of which cannot follow others.
+    const PIECES: [&str; 12] = [
+        "# a comment\n",
+        "\n",
+        "   \n",
+        "sources.dotted.path = \"/dotted\"\n",
+        "[server]\nlisten = \"a\" # ours\n",
+        "[sources]\n",
+        "[sources.a]\npath = \"/a\"\n",
+        "[sources.\"b.c\"]\r\nsecrets = [ # of\r\n  \"env:A\",\r\n]\r\n",
+        "[sources.a.params]\nuser = \"\"\"\n[sources.x]\n\"\"\"\n",
+        "[plugins.p]\nconfig = { list = [1, # one\n 2] }\n",
+        "[[routes]]\nname = 'r # not a comment'\n",
+        "[sources.last]",
+    ];
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_in_the_file_it_gets_one_insertion_and_loses_nothing(
+            choice in proptest::collection::vec(0..PIECES.len(), 0..8)
+        ) {
+            let text: String = choice.iter().filter_map(|at| PIECES.get(*at).copied()).collect();
+            let Ok(inserted) = insert(&text, "new", "/new", BLOCK) else {
+                return Ok(());
+            };
+            let (old, new) = (text.as_bytes(), inserted.text.as_bytes());
+            let same = |pair: &(&u8, &u8)| pair.0 == pair.1;
+            let before = old.iter().zip(new).take_while(same).count();
+            let after = old.iter().rev().zip(new.iter().rev()).take_while(same).count();
+            proptest::prop_assert!(before + after >= old.len(), "{}", inserted.text);
+            let block = &inserted.text[inserted.at..inserted.at + inserted.length];
+            proptest::prop_assert_eq!(block.replace("\r\n", "\n"), BLOCK);
+            let added = new.len() - old.len() - inserted.length;
+            proptest::prop_assert!(added <= 6, "{}", inserted.text);
+        }
+    }
 }
