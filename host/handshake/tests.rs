@@ -757,3 +757,44 @@ fn what_is_asked_as_a_provider_would_is_answered() {
     }
     assert!(asked >= 8);
 }
+
+proptest::proptest! {
+    #[test]
+    fn whatever_comes_in_what_goes_out_is_short_and_plain(
+        method in proptest::sample::select(vec!["GET", "HEAD", "OPTIONS", "POST"]),
+        query in "(hub\\.mode=subscribe&hub\\.verify_token=1&)?(hub\\.challenge|challenge|validationToken)=[ -~]{0,40}|\\PC{0,40}",
+        header in proptest::collection::vec(proptest::num::u8::ANY, 0..40),
+        challenge in "\\PC{0,600}|[a-z]{1,40}",
+        raw in proptest::option::of(proptest::collection::vec(proptest::num::u8::ANY, 0..200)),
+    ) {
+        let kinds = ["url_verification", "URL_VERIFICATION", "endpoint.url_validation", "SubscriptionConfirmation"];
+        for preset in provider::names().filter_map(provider::preset).filter(|preset| !preset.handshake.is_empty()) {
+            let names = preset.handshake.iter().flat_map(Rule::param_names);
+            let params: Vec<(&str, &str)> = names.map(|name| (name, "1")).collect();
+            let handshakes = of_preset(preset.name, &params);
+            for kind in kinds {
+                let json = serde_json::json!({
+                    "type": kind, "event": kind, "Type": kind, "challenge": challenge, "token": "1",
+                    "payload": {"plainToken": challenge},
+                });
+                let body = raw.clone().unwrap_or_else(|| json.to_string().into_bytes());
+                let value = bytes::Bytes::from(header.clone());
+                let headers = ["webhook-request-origin", "x-okta-verification-challenge"]
+                    .map(|name| Header { name: name.to_owned(), value: value.clone() });
+                let target = format!("/in?{query}");
+                let request = Request { method, target: &target, headers: &headers, body: &body };
+                let Some(Ok(shaken)) = handshakes.find(request).map(|question| question.answer(NOW_MS)) else {
+                    continue;
+                };
+                let answer = shaken.answer;
+                let text = std::str::from_utf8(&answer.body).unwrap();
+                proptest::prop_assert!(text.len() <= echo::BYTES_MAX + 200);
+                proptest::prop_assert!(text.chars().all(|c| c == ' ' || c.is_ascii_graphic()));
+                proptest::prop_assert!(!text.contains(['<', '>', '&', '\'', '`']));
+                for value in answer.headers.values() {
+                    proptest::prop_assert!(value.to_str().is_ok_and(|text| !text.contains(['\r', '\n', '<'])));
+                }
+            }
+        }
+    }
+}
