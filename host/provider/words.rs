@@ -91,8 +91,11 @@ impl Words {
             .filter_map(Value::as_table)
             .collect();
         required.extend(shakes.iter().filter_map(|shake| {
-            let expected = text(table(shake, "expect")?, "param");
-            (!expected.is_empty()).then(|| expected.to_owned())
+            let expect = table(shake, "expect")?;
+            let optional = expect.get("optional").and_then(Value::as_bool);
+            // What is confirmed is so only where the source asks for it.
+            let off = optional.unwrap_or(false) || shake.contains_key("confirm");
+            (!off).then(|| text(expect, "param").to_owned())
         }));
         required.sort();
         required.dedup();
