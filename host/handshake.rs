@@ -13,9 +13,11 @@
 
 pub mod ask;
 mod build;
+mod check;
 pub mod confirm;
 pub mod echo;
 mod place;
+mod refused;
 pub mod rule;
 mod shake;
 #[cfg(test)]
@@ -30,10 +32,12 @@ use crate::fetch::Policy;
 use crate::verify::Request;
 use crate::verify::pointer::{Found, Pointers};
 
-pub use build::{BadHandshake, Given, Off, take_values};
+pub use build::{Given, Off, take_values};
+pub use check::BadHandshake;
 pub use confirm::Confirmation;
+pub use refused::Refused;
 pub use rule::{Method, Refuse, Rule};
-pub use shake::{Answer, Refused, Shake, Shaken};
+pub use shake::{Answer, Shake, Shaken};
 
 /// Bytes of a body that is looked into. A larger one is an event: the longest question in use, the confirmation of
 /// an SNS subscription, has about 2 KiB.

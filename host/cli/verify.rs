@@ -200,7 +200,7 @@ impl Args {
     fn now_ms(&self) -> u64 {
         match self.at {
             Some(seconds) => seconds.saturating_mul(1000),
-            None => now_ms(),
+            None => unix_ms(),
         }
     }
 }

@@ -30,7 +30,7 @@ impl Config {
             });
         };
         for source in &self.sources {
-            for secret in source.verifier.secrets() {
+            for secret in source.proof.secrets() {
                 add(format!("source {}", source.name), "secrets", secret);
             }
         }

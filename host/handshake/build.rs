@@ -9,6 +9,7 @@ use std::sync::Arc;
 use http::header::{HeaderName, HeaderValue};
 use sha2::{Digest as _, Sha256};
 
+use super::check::{BadHandshake, check};
 use super::place::{Lookup, Place};
 use super::rule::{AnswerRule, ConfirmRule, Expect, JsonValue, Method, Rule};
 use super::shake::{
@@ -20,23 +21,6 @@ use crate::fetch::Policy;
 use crate::secret::Secret;
 use crate::verify::pointer::Pointers;
 use crate::verify::{Params, Scheme, Verifier};
-
-/// Longest name of a handshake; it is a label of metrics.
-const NAME_BYTES_MAX: usize = 64;
-
-/// Headers that are the answer's own, or would make more of it than an answer.
-const OWN_HEADERS: [&str; 10] = [
-    "cache-control",
-    "connection",
-    "content-length",
-    "content-type",
-    "location",
-    "refresh",
-    "set-cookie",
-    "transfer-encoding",
-    "upgrade",
-    "x-content-type-options",
-];
 
 /// What a source gives its handshakes.
 #[derive(Clone, Copy, Debug)]
@@ -51,20 +35,6 @@ pub struct Given<'g> {
     pub values: &'g BTreeMap<String, String>,
     /// How URLs may be fetched, besides those of a rule's own hosts; `None` if none may.
     pub fetch: Option<&'g Policy>,
-}
-
-/// A rule that cannot work.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the handshake `{handshake}` {what}")]
-pub struct BadHandshake {
-    /// Its name.
-    pub handshake: String,
-    /// What is wrong with it.
-    pub what: String,
-    /// What to do.
-    pub hint: &'static str,
-    /// The source's parameter that is missing, if it is that.
-    pub param: Option<String>,
 }
 
 /// A handshake that is off because the source does not give a parameter.
@@ -92,9 +62,11 @@ impl Handshakes {
         let mut shakes = vec![];
         for rule in rules {
             if !names.insert(rule.name.as_str()) {
-                building.bad(rule, "stands there twice", "give each a name of its own");
+                let hint = "give each a name of its own";
+                let twice = BadHandshake::new(rule, "stands there twice", hint);
+                building.errors.push(twice);
             }
-            building.check(rule);
+            building.errors.extend(check(rule));
             shakes.extend(building.shake(rule));
         }
         if !building.errors.is_empty() {
@@ -126,91 +98,6 @@ struct Building<'g> {
 }
 
 impl Building<'_> {
-    fn bad(&mut self, rule: &Rule, what: impl Into<String>, hint: &'static str) {
-        self.errors.push(BadHandshake {
-            handshake: rule.name.clone(),
-            what: what.into(),
-            hint,
-            param: None,
-        });
-    }
-
-    /// What a rule must be, whatever the source gives.
-    fn check(&mut self, rule: &Rule) {
-        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        if !(1..=NAME_BYTES_MAX).contains(&rule.name.len()) || !rule.name.chars().all(fits) {
-            let hint = "names have 1 to 64 ASCII letters, digits, hyphens and underscores";
-            self.bad(rule, "has no name that a metric can carry", hint);
-        }
-        let mut places = rule.has.iter().chain(&rule.lacks);
-        let body = !rule.json.is_empty() || places.any(|place| matches!(place, Place::Json(_)));
-        if rule.method == Method::Post {
-            let empty = rule.json.is_empty() && rule.query.is_empty() && rule.header.is_empty();
-            if empty && rule.has.is_empty() {
-                let hint = "such as `json = { \"/type\" = \"url_verification\" }`";
-                let what = "would take every event for itself: it has no condition";
-                self.bad(rule, what, hint);
-            }
-        } else if body {
-            self.bad(
-                rule,
-                "has a condition on a body that its method does not have",
-                "use `method = \"POST\"`",
-            );
-        }
-        if !(200..300).contains(&rule.answer.status) {
-            self.bad(
-                rule,
-                "has an answer that is no success",
-                "`status` is from 200 to 299",
-            );
-        }
-        if rule.answer.text.is_some() && rule.answer.json.is_some() {
-            self.bad(
-                rule,
-                "has two bodies",
-                "`answer` has either `text` or `json`",
-            );
-        }
-        for name in rule.answer.headers.keys() {
-            let lower = name.to_ascii_lowercase();
-            if HeaderName::from_bytes(lower.as_bytes()).is_err()
-                || OWN_HEADERS.contains(&lower.as_str())
-            {
-                let what = format!("has a header `{name}`, which cannot be set");
-                self.bad(rule, what, "for the body's type there is `content_type`");
-            }
-        }
-        for pointer in rule.json.keys().filter(|pointer| !pointer.starts_with('/')) {
-            let what = format!("has a condition on `{pointer}`, which is no JSON Pointer");
-            self.bad(
-                rule,
-                what,
-                "a JSON Pointer begins with a slash, such as `/type`",
-            );
-        }
-        let is_mac = |part: &Part| matches!(part, Part::Mac(..));
-        if !rule.verify_first && rule.answer.texts().any(|text| text.0.iter().any(is_mac)) {
-            let what =
-                "would sign what anybody asks for: it answers with a MAC without `verify_first`";
-            self.bad(rule, what, "set `verify_first = true`");
-        }
-        if let Some(confirm) = &rule.confirm {
-            if !rule.verify_first {
-                let what =
-                    "would fetch what anybody asks for: it has `confirm` without `verify_first`";
-                self.bad(rule, what, "set `verify_first = true`");
-            }
-            if confirm.hosts.is_empty() {
-                self.bad(
-                    rule,
-                    "may fetch nothing: `confirm` names no `hosts`",
-                    "name at least one",
-                );
-            }
-        }
-    }
-
     /// The rule with the source's parts filled in; `None` if it is off or wrong.
     fn shake(&mut self, rule: &Rule) -> Option<Shake> {
         let confirm = match (&rule.confirm, self.given.fetch) {
@@ -343,11 +230,12 @@ impl Building<'_> {
             let filling = self.fill(rule, text);
             let forbidden = |piece: &Piece| match piece {
                 Piece::Literal(text) => HeaderValue::from_str(text).is_err(),
-                _ => false,
+                Piece::Echo(..) | Piece::Mac(..) => false,
             };
             if filling.0.iter().any(forbidden) {
                 let what = format!("has a value for `{name}` that no header can have");
-                self.bad(rule, what, "a header's value is one line");
+                let hint = "a header's value is one line, its parameters included";
+                self.errors.push(BadHandshake::new(rule, what, hint));
             }
             // A name that is none is an error already.
             if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {

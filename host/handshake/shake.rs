@@ -10,11 +10,12 @@ use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 
 use super::confirm::Confirmation;
-use super::echo::{self, BadEcho};
+use super::echo;
 use super::place::{Lookup, Twice};
+use super::refused::Refused;
 use super::rule::{ContentType, Method, Refuse};
 use super::text::Encoding;
-use crate::fetch::{FetchError, Policy};
+use crate::fetch::Policy;
 use crate::secret::Secret;
 use crate::verify::pointer::Found;
 use crate::verify::{Request, Verifier};
@@ -106,53 +107,6 @@ pub struct Shaken {
     pub answer: Answer,
     /// What is to be done once it is on its way.
     pub confirmation: Option<Confirmation>,
-}
-
-/// Why a handshake is not answered.
-#[derive(Debug, thiserror::Error)]
-pub enum Refused {
-    /// What is wanted back is not there.
-    #[error("{0} is missing")]
-    Missing(String),
-    /// What is wanted back is there twice.
-    #[error("{0} stands there more than once")]
-    Twice(String),
-    /// What is wanted back is not given to anybody.
-    #[error("{place} {why}")]
-    Challenge {
-        /// Where it stands.
-        place: String,
-        /// What is wrong with it.
-        why: BadEcho,
-    },
-    /// A value is not the one that the source expects. It is not shown: it may be a good one with a slip.
-    #[error("{place} is not what the source expects")]
-    Unexpected {
-        /// Where it stands.
-        place: String,
-        /// How that is answered.
-        refuse: Refuse,
-    },
-    /// The URL to fetch is not one that may be fetched.
-    #[error("{place} cannot be fetched: {why}")]
-    Confirmation {
-        /// Where it stands.
-        place: String,
-        /// What is wrong with it.
-        why: FetchError,
-    },
-}
-
-impl Refused {
-    /// Stable name of the reason, for metrics.
-    #[must_use]
-    pub fn outcome(&self) -> &'static str {
-        match self {
-            Self::Missing(_) | Self::Twice(_) | Self::Challenge { .. } => "bad_challenge",
-            Self::Unexpected { .. } => "unexpected_value",
-            Self::Confirmation { .. } => "bad_url",
-        }
-    }
 }
 
 impl Shake {

@@ -96,7 +96,9 @@ impl Words {
             let expect = table(shake, "expect")?;
             let optional = expect.get("optional").and_then(Value::as_bool);
             let name = text(expect, "param");
-            (optional != Some(true) && !name.is_empty()).then(|| name.to_owned())
+            // What is confirmed is so only where the source asks for it.
+            let off = optional == Some(true) || shake.contains_key("confirm") || name.is_empty();
+            (!off).then(|| name.to_owned())
         }));
         required.sort();
         required.dedup();
