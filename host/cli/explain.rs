@@ -311,13 +311,15 @@ async fn judge(
         }
     })?;
     match &question {
-        Some(question) => shaken(question, now_ms).map(Judged::Handshake),
+        Some(question) => shaken(question, now_ms)
+            .map(Judged::Handshake)
+            .map_err(|refused| *refused),
         None => Ok(Judged::Event(proven)),
     }
 }
 
 /// The answer to a handshake. What it would have fetched is not fetched.
-fn shaken(question: &Question<'_, '_>, now_ms: u64) -> Result<Handshake, Refused> {
+fn shaken(question: &Question<'_, '_>, now_ms: u64) -> Result<Handshake, Box<Refused>> {
     let name = question.shake.name();
     match question.answer(now_ms) {
         Ok(shaken) => Ok(Handshake {
@@ -328,12 +330,12 @@ fn shaken(question: &Question<'_, '_>, now_ms: u64) -> Result<Handshake, Refused
         }),
         Err(refused) => {
             let row = ingress::handshake_refusal(&refused).row();
-            Err(Refused {
+            Err(Box::new(Refused {
                 status: row.status,
                 code: refused.outcome(),
                 reason: format!("handshake `{name}`: {refused}"),
                 names: None,
-            })
+            }))
         }
     }
 }
