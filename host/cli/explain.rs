@@ -291,7 +291,9 @@ async fn judge(
     let question = source.handshakes.find(request);
     match &question {
         Some(question) if !question.shake.verify_first() => {
-            return shaken(question, now_ms).map(Judged::Handshake);
+            return shaken(question, now_ms)
+                .map(Judged::Handshake)
+                .map_err(|refused| *refused);
         }
         None if head.method != Method::POST => return Err(by_rule(Refusal::NoHandshake)),
         None if !is_of_type => return Err(by_rule(Refusal::UnsupportedMediaType)),
