@@ -11,6 +11,9 @@ pub mod progress;
 pub mod throttle;
 pub mod worker;
 
+#[cfg(test)]
+mod simulation;
+
 use crate::journal::{Record, State};
 use crate::sink::Delivery;
 

@@ -15,6 +15,7 @@ mod sequence;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -165,8 +166,14 @@ impl Dispatcher {
                 record.code = "sink_gone".to_owned();
                 record.detail = format!("sink `{}` is no longer configured", record.sink);
                 self.metrics.dead_lettered(&record.sink, &record.code);
-                if let Some(settlement) = offer.progress.report(record, unix_ms()) {
-                    self.settle(settlement.seq, settlement.records).await;
+                let queued = offer.progress.report(record, unix_ms(), |settlement| {
+                    let mut settle = self.settle(settlement.seq, settlement.records).boxed();
+                    // The first poll queues it.
+                    let settled = (&mut settle).now_or_never();
+                    (settle, settled)
+                });
+                if let Some((settle, None)) = queued {
+                    settle.await;
                 }
                 return;
             };

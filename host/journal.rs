@@ -178,12 +178,13 @@ pub struct PendingDelivery {
     pub created_at_ms: u64,
 }
 
-/// Which pending deliveries exist for a sink.
+/// Which pending deliveries wait in the journal for a sink. Those that are held in memory are left out: who
+/// holds them hands them to the sink, or writes how they ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// How many are pending (held in memory or not).
+    /// How many are pending.
     pub pending: u64,
-    /// When the next one is due, if any is not held in memory.
+    /// When the next one is due.
     pub next_at_ms: Option<i64>,
     /// Keys with pending deliveries and how many each; at most `BACKLOG_KEYS_MAX`, else `None`.
     pub keys: Option<Vec<(i64, u64)>>,
@@ -269,8 +270,10 @@ pub trait Journal: Send + Sync + 'static {
 
     /// Pending deliveries of `sink` that are due at `now_ms`, at most `limit`: those that are due longest
     /// first, and oldest first among those due at the same time. Of keyed ones only the oldest of each
-    /// key by `(seq, ordinal)`, and nothing of a key whose oldest is not due yet or is held in memory. An
-    /// answer may end early after 16 MiB of bodies. The caller leaves out those it works on already.
+    /// key by `(seq, ordinal)`, and nothing of a key whose oldest is not due yet or is held in memory; nor
+    /// any keyed one that is younger than an event which waited for its routes when the journal was opened
+    /// and is still not planned, for that may have the same key. An answer may end early after 16 MiB of
+    /// bodies. The caller leaves out those it works on already.
     async fn due(
         &self,
         sink: &str,

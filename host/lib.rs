@@ -17,6 +17,8 @@ pub mod config;
 pub mod clock;
 pub mod event;
 pub mod network;
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
 pub mod secret;
 
 pub mod handshake;

@@ -4,7 +4,8 @@
 //! Invariants:
 //! - Of deliveries with equal order keys at most one is in flight, and none starts while an older one
 //!   waits in the journal. A key that is held up holds up no other.
-//! - A delivery that waits in the journal is claimed at most once at a time.
+//! - A delivery that waits in the journal is claimed at most once at a time. What was settled while the
+//!   journal was read may stand in the answer as it was before, and is left out of it.
 //! - Nothing waits here but what the worker admitted; the bound is the worker's.
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -70,6 +71,8 @@ pub struct Lane<T> {
     in_flight: usize,
     /// Read from the journal (or on their way to it): not to be read again until settled.
     claimed: HashSet<DeliveryId>,
+    /// While the journal is read: what was settled meanwhile.
+    overtaken: Option<HashSet<DeliveryId>>,
     /// Deliveries in the journal, by order key.
     parked: HashMap<i64, u64>,
     /// Deliveries in the journal.
@@ -108,6 +111,7 @@ impl<T> Lane<T> {
             followers: HashMap::new(),
             in_flight: 0,
             claimed: HashSet::new(),
+            overtaken: None,
             backlogged: backlog.keys.is_none(),
             parked: backlog.keys.unwrap_or_default().into_iter().collect(),
             pending: backlog.pending,
@@ -135,12 +139,13 @@ impl<T> Lane<T> {
         self.backlogged = true;
     }
 
-    /// Deliveries read from the journal with [`Lane::wants`]. `asked` is what it said.
+    /// The answer to the read that [`Lane::read`] began. `asked` is what it said.
     pub fn load(&mut self, jobs: Vec<Job<T>>, asked: usize, now_ms: u64) -> Vec<Command<T>> {
         let full = jobs.len() >= asked;
+        let overtaken = self.overtaken.take().unwrap_or_default();
         for job in jobs {
             let id = (job.delivery.seq, job.delivery.ordinal);
-            if self.claimed.insert(id) {
+            if !overtaken.contains(&id) && self.claimed.insert(id) {
                 self.enqueue(job);
             }
         }
@@ -180,6 +185,9 @@ impl<T> Lane<T> {
 
     /// A record of [`Command::Settle`] is in the journal.
     pub fn settled(&mut self, id: DeliveryId, state: State, next_at_ms: i64) {
+        if let Some(overtaken) = &mut self.overtaken {
+            overtaken.insert(id);
+        }
         if self.claimed.remove(&id) && state != State::Pending && self.pending > 0 {
             // The next delivery of its key can be seen from now on.
             self.next_check_ms = 0;
@@ -190,10 +198,22 @@ impl<T> Lane<T> {
         }
     }
 
-    /// How many due deliveries to read from the journal now, if any.
-    #[must_use]
-    pub fn wants(&self, now_ms: u64) -> Option<usize> {
-        if self.draining || self.throttle.halted(now_ms).is_some() || now_ms < self.next_check_ms {
+    /// Begins a read of the journal, one at a time: how many due deliveries to ask for, if any. Their number
+    /// and the answer go to [`Lane::load`], an empty one if the read failed.
+    pub fn read(&mut self, now_ms: u64) -> Option<usize> {
+        if self.overtaken.is_some() {
+            return None;
+        }
+        let asked = self.wants(now_ms)?;
+        self.overtaken = Some(HashSet::new());
+        Some(asked)
+    }
+
+    /// How many due deliveries are worth reading now, if any.
+    fn wants(&self, now_ms: u64) -> Option<usize> {
+        // A look that is further off than any was ever put off means that the clock was set back.
+        let waits = now_ms < self.next_check_ms && self.next_check_ms <= now_ms + POLL_IDLE_MS;
+        if self.draining || self.throttle.halted(now_ms).is_some() || waits {
             return None;
         }
         let room = self.room();
@@ -206,7 +226,7 @@ impl<T> Lane<T> {
         (self.throttle.limit() * 2).saturating_sub(self.in_flight + self.ready.len())
     }
 
-    /// When to call [`Lane::start`] and [`Lane::wants`] if nothing else happens, in milliseconds since the Unix
+    /// When to call [`Lane::start`] and [`Lane::read`] if nothing else happens, in milliseconds since the Unix
     /// epoch; `None`: only when something happens.
     #[must_use]
     pub fn wake_at_ms(&self, now_ms: u64) -> Option<u64> {
@@ -301,6 +321,14 @@ impl<T> Lane<T> {
     /// The delivery that held `key` has ended: the next one of the key may go.
     fn release(&mut self, key: Option<i64>) {
         let Some(key) = key else { return };
+        #[cfg(feature = "planted-bugs")]
+        if crate::planted::is(crate::planted::Bug::SwappedOrder)
+            && let Some(waiting) = self.followers.get_mut(&key)
+            && let Some(youngest) = waiting.pop_back()
+        {
+            self.ready.push_back(youngest);
+            return;
+        }
         match self.followers.get_mut(&key).and_then(VecDeque::pop_front) {
             Some(next) => self.ready.push_back(next),
             None => {

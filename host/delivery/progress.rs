@@ -4,6 +4,10 @@
 //! journal together. As soon as one of them has to wait, everything known is written at once, the
 //! others as held in memory, and from then on each delivery writes its own record. Until the first
 //! write the event is unplanned in the journal, so a crash plans it again from the beginning.
+//!
+//! Invariant: the journal gets what is written in the order of the reports. Otherwise a sink's own record
+//! could come before the one that puts the event on record: a crash between them would lose the other
+//! sinks' deliveries, and without a crash the word that the sink holds its delivery would hide the record.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -53,9 +57,21 @@ impl Progress {
         }
     }
 
-    /// Takes the record of one delivery and gives what must be written now, if anything.
-    pub fn report(&self, record: Record, now_ms: u64) -> Option<Settlement> {
+    /// Takes the record of one delivery, and hands what must be written now, if anything, to `queue`, which
+    /// has to put it into the journal's queue before it returns. It is called under a lock: nothing of the
+    /// event is queued at the same time by another sink.
+    pub fn report<Q>(
+        &self,
+        record: Record,
+        now_ms: u64,
+        queue: impl FnOnce(Settlement) -> Q,
+    ) -> Option<Q> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let settlement = self.take(&mut inner, record, now_ms)?;
+        Some(queue(settlement))
+    }
+
+    fn take(&self, inner: &mut Inner, record: Record, now_ms: u64) -> Option<Settlement> {
         if inner.written {
             return Some(self.settlement(vec![record]));
         }

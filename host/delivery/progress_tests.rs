@@ -52,10 +52,12 @@ fn deliveries_that_all_end_are_written_together() {
     let progress = Progress::new(5, vec![a.clone(), b.clone()], Vec::new());
     assert!(
         progress
-            .report(record(&b, State::Delivered, 2), 2)
+            .report(record(&b, State::Delivered, 2), 2, |queued| queued)
             .is_none()
     );
-    let settlement = progress.report(record(&a, State::Dead, 3), 3).unwrap();
+    let settlement = progress
+        .report(record(&a, State::Dead, 3), 3, |queued| queued)
+        .unwrap();
     assert_eq!(
         states(&settlement),
         [(1, State::Delivered, false), (0, State::Dead, false)]
@@ -69,10 +71,12 @@ fn the_first_that_has_to_wait_puts_all_others_on_record() {
     let progress = Progress::new(5, vec![a.clone(), b.clone(), c.clone()], Vec::new());
     assert!(
         progress
-            .report(record(&a, State::Delivered, 2), 2)
+            .report(record(&a, State::Delivered, 2), 2, |queued| queued)
             .is_none()
     );
-    let settlement = progress.report(record(&b, State::Pending, 3), 3).unwrap();
+    let settlement = progress
+        .report(record(&b, State::Pending, 3), 3, |queued| queued)
+        .unwrap();
     assert_eq!(
         states(&settlement),
         [
@@ -89,7 +93,9 @@ fn the_first_that_has_to_wait_puts_all_others_on_record() {
             .all(|r| r.message.is_some())
     );
     // From now on each writes its own.
-    let settlement = progress.report(record(&c, State::Delivered, 4), 4).unwrap();
+    let settlement = progress
+        .report(record(&c, State::Delivered, 4), 4, |queued| queued)
+        .unwrap();
     assert_eq!(states(&settlement), [(2, State::Delivered, false)]);
 }
 
@@ -98,7 +104,9 @@ fn what_ended_before_a_sink_is_written_with_the_rest() {
     let a = delivery(1);
     let dropped = record(&delivery(0), State::Dropped, 1);
     let progress = Progress::new(5, vec![a.clone()], vec![dropped]);
-    let settlement = progress.report(record(&a, State::Delivered, 2), 2).unwrap();
+    let settlement = progress
+        .report(record(&a, State::Delivered, 2), 2, |queued| queued)
+        .unwrap();
     assert_eq!(
         states(&settlement),
         [(0, State::Dropped, false), (1, State::Delivered, false)]

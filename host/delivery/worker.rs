@@ -3,7 +3,6 @@
 //! Invariants: at most `concurrency` attempts at a time and `queue_max` deliveries in memory; an offer
 //! without a place in it goes to the journal, so a slow sink holds up nobody. The sink is closed only after its last attempt ended.
 
-use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -74,8 +73,6 @@ pub struct Worker {
     lane: Lane<Carry>,
     attempts: JoinSet<Attempted>,
     settles: FuturesUnordered<BoxFuture<'static, Settled>>,
-    /// While the journal is read: what was settled meanwhile, and may stand in the answer as it was before.
-    settled_meanwhile: Option<HashSet<DeliveryId>>,
 }
 
 impl Worker {
@@ -113,7 +110,6 @@ impl Worker {
             abort: abort.clone(),
             attempts: JoinSet::new(),
             settles: FuturesUnordered::new(),
-            settled_meanwhile: None,
         };
         let task = tokio::spawn(worker.run(before));
         SinkHandle {
@@ -174,11 +170,10 @@ impl Worker {
         let (mut draining, mut closed) = (false, false);
         loop {
             let now_ms = unix_ms();
-            if reading.is_none()
-                && let Some(limit) = self.lane.wants(now_ms)
-            {
+            // Here and not after the sleep: something else may wake the loop just when the time has come.
+            self.carry_out_start();
+            if let Some(limit) = self.lane.read(now_ms) {
                 asked = limit;
-                self.settled_meanwhile = Some(HashSet::new());
                 let (journal, name) = (self.journal.clone(), self.settings.name.clone());
                 reading = Some(async move { journal.due(&name, now_ms, limit).await }.boxed());
             }
@@ -211,7 +206,7 @@ impl Worker {
                     reading = None;
                     self.load(rows, asked);
                 }
-                () = tokio::time::sleep(nap), if wake.is_some() => self.carry_out_start(),
+                () = tokio::time::sleep(nap), if wake.is_some() => {}
                 Some((order, answer)) = self.orders.recv() => {
                     self.obey(order);
                     // Nobody waits any more if this fails.
@@ -274,11 +269,7 @@ impl Worker {
             tracing::error!(sink = %self.settings.name, %error, "reading due deliveries failed");
             Vec::new()
         });
-        let outdated = self.settled_meanwhile.take().unwrap_or_default();
         let jobs = rows.into_iter().filter_map(|row| {
-            if outdated.contains(&(row.seq, row.record.ordinal)) {
-                return None;
-            }
             Some(Job {
                 carry: Carry {
                     progress: Arc::new(Progress::recorded(row.seq)),
@@ -307,23 +298,25 @@ impl Worker {
                         tracing::warn!(sink = %record.sink, route = %record.route, event = %job.delivery.origin.event_id,
                             code = %record.code, error = %record.detail, attempts = record.attempts, "delivery dead-lettered");
                     }
-                    let Some(settlement) = job.carry.progress.report(record, unix_ms()) else {
-                        self.lane.settled(id, state, next_at_ms);
-                        continue;
-                    };
                     let journal = self.journal.clone();
-                    let mut settle = async move {
-                        let result = journal.settle(settlement).await;
-                        // Only now may the event's share of the memory bound be given back.
-                        drop(job);
-                        (id, state, next_at_ms, result)
-                    }
-                    .boxed();
-                    // The first poll queues the records, and the journal writes in the order queued: an
-                    // older delivery of a key is never seen after a younger one.
-                    match (&mut settle).now_or_never() {
-                        Some(settled) => self.settled(settled),
-                        None => self.settles.push(settle),
+                    let progress = job.carry.progress.clone();
+                    let queued = progress.report(record, unix_ms(), |settlement| {
+                        let mut settle = async move {
+                            let result = journal.settle(settlement).await;
+                            // Only now may the event's share of the memory bound be given back.
+                            drop(job);
+                            (id, state, next_at_ms, result)
+                        }
+                        .boxed();
+                        // The first poll queues the records, and the journal writes in the order queued: an
+                        // older delivery of a key is never seen after a younger one.
+                        let settled = (&mut settle).now_or_never();
+                        (settle, settled)
+                    });
+                    match queued {
+                        None => self.lane.settled(id, state, next_at_ms),
+                        Some((_, Some(settled))) => self.settled(settled),
+                        Some((settle, None)) => self.settles.push(settle),
                     }
                 }
             }
@@ -335,6 +328,13 @@ impl Worker {
         let timeout = self.settings.timeout;
         self.attempts.spawn(async move {
             let started = Instant::now();
+            #[cfg(feature = "planted-bugs")]
+            if crate::planted::is(crate::planted::Bug::SettleBeforeSend) {
+                let delivery = job.delivery.clone();
+                tokio::spawn(async move { drop(sink.deliver(&delivery).await) });
+                let code = "planted".to_owned();
+                return (job, Ok(Receipt { code }));
+            }
             let attempt = AssertUnwindSafe(sink.deliver(&job.delivery)).catch_unwind();
             let result = match tokio::time::timeout(timeout, attempt).await {
                 Ok(Ok(result)) => result,
@@ -398,9 +398,6 @@ impl Worker {
     fn settled(&mut self, (id, state, next_at_ms, result): Settled) {
         if let Err(error) = result {
             tracing::error!(sink = %self.settings.name, seq = id.0, %error, "recording a delivery failed; it will be made again");
-        }
-        if let Some(settled) = &mut self.settled_meanwhile {
-            settled.insert(id);
         }
         self.lane.settled(id, state, next_at_ms);
     }

@@ -28,6 +28,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -156,7 +157,27 @@ pub struct SqliteJournal {
     readers: Readers,
     feed: Arc<Feed>,
     status: Arc<Status>,
+    recovery: Arc<Recovery>,
     clock: Arc<dyn Fn() -> u64 + Send + Sync>,
+}
+
+/// Events that waited for their routes when the journal was opened: until the last of them is planned again,
+/// a keyed delivery of a younger event must not go out, for one of them may have the same key.
+struct Recovery {
+    upto: Seq,
+    done: AtomicBool,
+}
+
+impl Recovery {
+    /// The place from which on keyed deliveries have to wait.
+    fn keyed_before(&self, connection: &Connection) -> rusqlite::Result<Seq> {
+        if self.done.load(Ordering::Relaxed) {
+            return Ok(Seq::MAX);
+        }
+        let first = query::first_unplanned(connection, self.upto)?;
+        self.done.store(first.is_none(), Ordering::Relaxed);
+        Ok(first.unwrap_or(Seq::MAX))
+    }
 }
 
 impl fmt::Debug for SqliteJournal {
@@ -199,9 +220,15 @@ impl SqliteJournal {
             after: 0,
             upto: found.last_seq,
         });
+        #[cfg(feature = "planted-bugs")]
+        let gap = gap.filter(|_| !crate::planted::is(crate::planted::Bug::LostCursor));
         let line = Line::new(gap, feed::FEED_EVENTS_MAX, feed::FEED_BYTES_MAX);
         let feed = Arc::new(Feed::new(line, Readers::new(file.clone(), 1)));
         let status = Arc::new(Status::new(found.open, found.dead, found.pending));
+        let recovery = Arc::new(Recovery {
+            upto: found.last_seq,
+            done: AtomicBool::new(found.open == 0),
+        });
         let (queue, operations) = Queue::new();
         let clock = Arc::clone(&seams.clock);
         let mut committer = Committer {
@@ -253,6 +280,7 @@ impl SqliteJournal {
             readers: Readers::new(file, READERS),
             feed,
             status,
+            recovery,
             clock,
         }))
     }
@@ -313,14 +341,19 @@ impl Journal for SqliteJournal {
         limit: usize,
     ) -> Result<Vec<PendingDelivery>, JournalError> {
         let sink = sink.to_owned();
+        let recovery = Arc::clone(&self.recovery);
         self.readers
-            .read(move |connection| query::due(connection, &sink, now_ms, limit))
+            .read(move |connection| {
+                let keyed_before = recovery.keyed_before(connection)?;
+                query::due(connection, &sink, now_ms, limit, keyed_before)
+            })
             .await
     }
 
     async fn backlog(&self, sink: &str) -> Result<Backlog, JournalError> {
         let pending = self.status.pending_of(sink);
         let sink = sink.to_owned();
+        let held = self.status.held_of(&sink);
         self.readers
             .read(move |connection| {
                 let paused = state::is_paused(connection, &sink)?;
@@ -331,9 +364,18 @@ impl Journal for SqliteJournal {
                         ..Backlog::default()
                     });
                 }
+                let next_at_ms = query::next_at(connection, &sink)?;
+                if held > 0 {
+                    return Ok(Backlog {
+                        pending: query::count_not_held(connection, &sink)?,
+                        next_at_ms,
+                        keys: query::keys_not_held(connection, &sink)?,
+                        paused,
+                    });
+                }
                 Ok(Backlog {
                     pending,
-                    next_at_ms: query::next_at(connection, &sink)?,
+                    next_at_ms,
                     keys: query::keys(connection, &sink)?,
                     paused,
                 })

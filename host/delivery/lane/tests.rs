@@ -156,10 +156,10 @@ fn once_a_parked_key_is_through_its_next_delivery_starts_at_once() {
     let first = start_one(&mut lane, job(1, Some(7)));
     lane.finish(first, Err(error(Class::Transient)), NOW, 1.0);
     lane.settled((1, 0), State::Pending, 1_002_000);
-    assert_eq!(lane.wants(NOW), Some(16), "the first look is due at once");
+    assert_eq!(lane.read(NOW), Some(16), "the first look is due at once");
     lane.load(Vec::new(), 16, NOW);
     let later = NOW + 2_000;
-    assert_eq!(lane.wants(later), Some(16));
+    assert_eq!(lane.read(later), Some(16));
     let commands = lane.load(vec![loaded(1, Some(7))], 16, later);
     let again = started(commands).pop().unwrap();
     let commands = lane.finish(again, Ok(receipt()), later, 0.5);
@@ -217,7 +217,7 @@ fn a_backlogged_lane_sends_everything_through_the_journal_until_nothing_is_pendi
     lane.set_backlogged();
     assert_eq!(words(&lane.offer(job(1, None), NOW)), ["pending 1 +0"]);
     lane.settled((1, 0), State::Pending, 1_000_000);
-    let asked = lane.wants(NOW).unwrap();
+    let asked = lane.read(NOW).unwrap();
     let commands = lane.load(vec![loaded(1, None)], asked, NOW);
     assert_eq!(words(&commands), ["start 1"]);
     assert_eq!(words(&lane.offer(job(2, None), NOW)), ["pending 2 +0"]);
@@ -226,7 +226,7 @@ fn a_backlogged_lane_sends_everything_through_the_journal_until_nothing_is_pendi
     assert!(lane.backlogged());
     lane.settled((1, 0), State::Delivered, 0);
     lane.settled((2, 0), State::Pending, 1_000_000);
-    let asked = lane.wants(NOW).unwrap();
+    let asked = lane.read(NOW).unwrap();
     let commands = lane.load(vec![loaded(2, None)], asked, NOW);
     lane.finish(started(commands).pop().unwrap(), Ok(receipt()), NOW, 0.5);
     assert!(!lane.backlogged());
@@ -258,7 +258,7 @@ fn draining_parks_what_waits_due_at_once_and_starts_nothing() {
     let commands = lane.finish(first, Ok(receipt()), NOW, 0.5);
     assert_eq!(words(&commands), ["delivered 1"]);
     assert_eq!(words(&lane.offer(job(4, None), NOW)), ["pending 4 +0"]);
-    assert_eq!(lane.wants(NOW), None);
+    assert_eq!(lane.read(NOW), None);
 }
 
 mod model {
@@ -366,7 +366,7 @@ mod model {
                         if which == 0 {
                             lane.set_backlogged();
                         }
-                        match lane.wants(now) {
+                        match lane.read(now) {
                             Some(asked) => {
                                 let rows = world.due(now, asked);
                                 lane.load(rows, asked, now)
@@ -384,7 +384,7 @@ mod model {
                     break;
                 }
                 now += 500;
-                let commands = match lane.wants(now) {
+                let commands = match lane.read(now) {
                     Some(asked) => lane.load(world.due(now, asked), asked, now),
                     None => lane.start(now),
                 };

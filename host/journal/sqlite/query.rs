@@ -46,12 +46,23 @@ pub(super) fn waiting(
     Ok((events, gap.upto))
 }
 
-/// See `Journal::due`.
+/// The oldest event up to `upto` that is not planned.
+pub(super) fn first_unplanned(connection: &Connection, upto: Seq) -> rusqlite::Result<Option<Seq>> {
+    connection
+        .prepare_cached(
+            "SELECT seq FROM open WHERE planned = 0 AND seq <= ?1 ORDER BY seq LIMIT 1",
+        )?
+        .query_row([upto], |row| row.get(0))
+        .optional()
+}
+
+/// See `Journal::due`. Of keyed deliveries only those of events before `keyed_before`.
 pub(super) fn due(
     connection: &Connection,
     sink: &str,
     now_ms: u64,
     limit: usize,
+    keyed_before: Seq,
 ) -> rusqlite::Result<Vec<PendingDelivery>> {
     let message_at = 4 + RECORD_WIDTH + EVENT_WIDTH;
     let mut statement = connection.prepare_cached(&format!(
@@ -64,11 +75,12 @@ pub(super) fn due(
          LEFT JOIN message ON message.event_seq = delivery.event_seq AND message.ordinal = delivery.ordinal
          WHERE delivery.state = 'pending' AND delivery.head = 1 AND delivery.sink = ?1
            AND delivery.next_at <= ?2
+           AND (delivery.key_hash IS NULL OR delivery.event_seq < ?4)
          ORDER BY delivery.next_at, delivery.event_seq, delivery.ordinal LIMIT ?3"
     ))?;
     // A delivery that is held in memory is due at no time that a caller can name.
     let now = signed(now_ms).min(HELD_IN_MEMORY - 1);
-    let mut rows = statement.query((sink, now, signed(limit as u64)))?;
+    let mut rows = statement.query((sink, now, signed(limit as u64), keyed_before))?;
     let mut found = Vec::new();
     let mut bytes = 0;
     while let Some(row) = rows.next()? {
@@ -110,17 +122,52 @@ pub(super) fn keys(
     connection: &Connection,
     sink: &str,
 ) -> rusqlite::Result<Option<Vec<(i64, u64)>>> {
-    let mut statement = connection.prepare_cached(
+    keys_where(connection, sink, "")
+}
+
+/// The same without what is held in memory. Looks at each row, where [`keys`] reads an index only.
+pub(super) fn keys_not_held(
+    connection: &Connection,
+    sink: &str,
+) -> rusqlite::Result<Option<Vec<(i64, u64)>>> {
+    keys_where(
+        connection,
+        sink,
+        // HELD_IN_MEMORY
+        "AND next_at < 9223372036854775807",
+    )
+}
+
+fn keys_where(
+    connection: &Connection,
+    sink: &str,
+    condition: &str,
+) -> rusqlite::Result<Option<Vec<(i64, u64)>>> {
+    let mut statement = connection.prepare_cached(&format!(
         "SELECT key_hash, count(*) FROM delivery
-         WHERE state = 'pending' AND key_hash IS NOT NULL AND sink = ?1
+         WHERE state = 'pending' AND key_hash IS NOT NULL AND sink = ?1 {condition}
          GROUP BY key_hash LIMIT ?2",
-    )?;
+    ))?;
     let keys: Vec<(i64, u64)> = statement
         .query_map((sink, signed(BACKLOG_KEYS_MAX as u64 + 1)), |row| {
             Ok((row.get(0)?, unsigned(row.get(1)?)))
         })?
         .collect::<rusqlite::Result<_>>()?;
     Ok((keys.len() <= BACKLOG_KEYS_MAX).then_some(keys))
+}
+
+/// How many deliveries of `sink` are pending and not held in memory.
+pub(super) fn count_not_held(connection: &Connection, sink: &str) -> rusqlite::Result<u64> {
+    connection
+        .prepare_cached(
+            "SELECT
+               (SELECT count(*) FROM delivery INDEXED BY delivery_due
+                WHERE state = 'pending' AND head = 1 AND sink = ?1 AND next_at < ?2)
+             + (SELECT count(*) FROM delivery INDEXED BY delivery_key
+                WHERE state = 'pending' AND key_hash IS NOT NULL AND sink = ?1 AND head = 0
+                  AND next_at < ?2)",
+        )?
+        .query_row((sink, HELD_IN_MEMORY), |row| row.get(0).map(unsigned))
 }
 
 /// Sinks with pending deliveries and how many each.

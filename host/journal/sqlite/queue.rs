@@ -73,6 +73,10 @@ impl Queue {
                 mpsc::error::TrySendError::Full(_) => AppendError::Busy,
                 mpsc::error::TrySendError::Closed(_) => AppendError::Failed,
             })?;
+        #[cfg(feature = "planted-bugs")]
+        if crate::planted::is(crate::planted::Bug::AckBeforeCommit) {
+            return Ok(Appended::Stored(0));
+        }
         answer.await.unwrap_or(Err(AppendError::Failed))
     }
 

@@ -162,6 +162,11 @@ pub(super) fn writer(file: &Path, steps: &[&str]) -> Result<Connection, OpenErro
              PRAGMA cache_size = -8192;",
         )
         .map_err(database)?;
+    #[cfg(feature = "planted-bugs")]
+    if crate::planted::is(crate::planted::Bug::SkippedFsync) {
+        let off = connection.execute_batch("PRAGMA synchronous = OFF");
+        off.map_err(database)?;
+    }
     migrate(&mut connection, file, steps)?;
     Ok(connection)
 }

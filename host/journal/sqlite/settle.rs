@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::codec::{self, attributes_json, headers_json, signed};
 use super::status::Changes;
 use crate::event::{Event, Message};
-use crate::journal::{Attempt, Record, Seq, Settlement, State};
+use crate::journal::{Attempt, HELD_IN_MEMORY, Record, Seq, Settlement, State};
 
 /// The columns of an event that take work to make; made by the caller of `append`, not by the committer.
 #[derive(Debug)]
@@ -135,6 +135,7 @@ impl Settler {
         record: &Record,
         changes: &mut Changes,
     ) -> rusqlite::Result<i64> {
+        let is_held = record.state == State::Pending && record.next_at_ms == HELD_IN_MEMORY;
         let row = DeliveryRow {
             seq,
             record,
@@ -161,10 +162,16 @@ impl Settler {
         let was_pending = old.as_ref().is_some_and(|old| old.state == State::Pending);
         let was_dead = old.as_ref().is_some_and(|old| old.state == State::Dead);
         if let Some(old) = old.filter(|_| was_pending) {
+            if old.is_held {
+                changes.held.push((Arc::clone(&old.sink), -1));
+            }
             changes.pending.push((old.sink, -1));
         }
         if is_pending {
             changes.pending.push((Arc::clone(&record.sink), 1));
+        }
+        if is_held {
+            changes.held.push((Arc::clone(&record.sink), 1));
         }
         changes.dead += i64::from(record.state == State::Dead) - i64::from(was_dead);
         Ok(i64::from(is_pending) - i64::from(was_pending))
@@ -259,6 +266,7 @@ struct Old {
     state: State,
     sink: Arc<str>,
     key_hash: Option<i64>,
+    is_held: bool,
 }
 
 struct DeliveryRow<'r> {
@@ -306,13 +314,15 @@ impl DeliveryRow<'_> {
         let place = (self.seq, self.record.ordinal);
         let old = connection
             .prepare_cached(
-                "SELECT state, sink, key_hash FROM delivery WHERE event_seq = ?1 AND ordinal = ?2",
+                "SELECT state, sink, key_hash, next_at FROM delivery
+                 WHERE event_seq = ?1 AND ordinal = ?2",
             )?
             .query_row(place, |row| {
                 Ok(Old {
                     state: codec::state(row, 0)?,
                     sink: row.get(1)?,
                     key_hash: row.get(2)?,
+                    is_held: row.get::<_, i64>(3)? == HELD_IN_MEMORY,
                 })
             })
             .optional()?;

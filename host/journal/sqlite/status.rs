@@ -17,7 +17,11 @@ pub(super) struct Changes {
     pub(super) open: i64,
     pub(super) dead: i64,
     pub(super) pending: Vec<(Arc<str>, i64)>,
+    /// Of the pending ones those that a sink holds in memory.
+    pub(super) held: Vec<(Arc<str>, i64)>,
 }
+
+type BySink = HashMap<Arc<str>, u64>;
 
 #[derive(Debug)]
 pub(super) struct Status {
@@ -26,7 +30,8 @@ pub(super) struct Status {
     bytes: AtomicU64,
     healthy: AtomicBool,
     full: AtomicBool,
-    pending: Mutex<HashMap<Arc<str>, u64>>,
+    pending: Mutex<BySink>,
+    held: Mutex<BySink>,
     failed: watch::Sender<bool>,
 }
 
@@ -44,6 +49,8 @@ impl Status {
                     .map(|(sink, count)| (sink.into(), count))
                     .collect(),
             ),
+            // Nothing is held by a process that has just started.
+            held: Mutex::default(),
             failed: watch::Sender::new(false),
         }
     }
@@ -51,17 +58,8 @@ impl Status {
     pub(super) fn apply(&self, changes: &Changes) {
         add(&self.open, changes.open);
         add(&self.dead, changes.dead);
-        if changes.pending.is_empty() {
-            return;
-        }
-        let mut pending = self.lock_pending();
-        for (sink, delta) in &changes.pending {
-            let count = pending.get(sink).copied().unwrap_or(0);
-            match count.saturating_add_signed(*delta) {
-                0 => pending.remove(sink),
-                count => pending.insert(Arc::clone(sink), count),
-            };
-        }
+        apply(&self.pending, &changes.pending);
+        apply(&self.held, &changes.held);
     }
 
     pub(super) fn set_bytes(&self, bytes: u64) {
@@ -89,12 +87,15 @@ impl Status {
     }
 
     pub(super) fn pending_of(&self, sink: &str) -> u64 {
-        self.lock_pending().get(sink).copied().unwrap_or(0)
+        lock(&self.pending).get(sink).copied().unwrap_or(0)
+    }
+
+    pub(super) fn held_of(&self, sink: &str) -> u64 {
+        lock(&self.held).get(sink).copied().unwrap_or(0)
     }
 
     pub(super) fn pending_sinks(&self) -> Vec<String> {
-        let mut sinks: Vec<String> = self
-            .lock_pending()
+        let mut sinks: Vec<String> = lock(&self.pending)
             .keys()
             .map(|sink| sink.to_string())
             .collect();
@@ -111,10 +112,24 @@ impl Status {
             full: self.full.load(Ordering::Relaxed),
         }
     }
+}
 
-    fn lock_pending(&self) -> MutexGuard<'_, HashMap<Arc<str>, u64>> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+fn apply(figures: &Mutex<BySink>, changes: &[(Arc<str>, i64)]) {
+    if changes.is_empty() {
+        return;
     }
+    let mut figures = lock(figures);
+    for (sink, delta) in changes {
+        let count = figures.get(sink).copied().unwrap_or(0);
+        match count.saturating_add_signed(*delta) {
+            0 => figures.remove(sink),
+            count => figures.insert(Arc::clone(sink), count),
+        };
+    }
+}
+
+fn lock(figures: &Mutex<BySink>) -> MutexGuard<'_, BySink> {
+    figures.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn add(figure: &AtomicU64, delta: i64) {
