@@ -1,12 +1,14 @@
 //! Admin: what operators and their machines ask of the running program, on a port of its own.
 //!
-//! Health, metrics, events and reload, never on the webhook listener. It reads the journal and asks
-//! [`Control`]; it changes nothing by itself. Invariants: no page can be read or triggered from a web page
+//! Health, metrics, events, dead letters and reload, never on the webhook listener. It asks the journal, its
+//! archive and [`Control`]; it changes nothing by itself. Invariants: no page can be read or triggered from a web page
 //! in a browser ([`guard`]), every answer is bounded, and no answer holds a secret of the configuration.
 //! Event bodies and headers are shown as received, so the port is for operators only.
 
+mod answer;
 pub mod api;
 pub mod client;
+mod dead_letters;
 pub mod guard;
 pub mod listener;
 pub mod query;
@@ -16,6 +18,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::dead_letter::ReplayError;
+use crate::journal::archive::{Acted, Archive, Which};
+use crate::journal::audit::Actor;
 use crate::journal::{Journal, JournalError};
 use crate::metrics::Metrics;
 
@@ -27,6 +32,8 @@ pub struct Deps {
     pub control: Arc<dyn Control>,
     /// Events.
     pub journal: Arc<dyn Journal>,
+    /// Dead letters, and the audit log.
+    pub archive: Arc<dyn Archive>,
     /// Numbers.
     pub metrics: Arc<Metrics>,
 }
@@ -36,6 +43,8 @@ pub struct Deps {
 pub trait Control: Send + Sync + 'static {
     /// Reads the config again and swaps the generation if it is good.
     async fn reload(&self) -> ReloadReport;
+    /// Makes dead letters pending again and sends them on their way; returns once that is on disk.
+    async fn replay(&self, which: Which, actor: Actor) -> Result<Acted, ReplayError>;
     /// The present state.
     fn status(&self) -> Status;
     /// Sinks by name.

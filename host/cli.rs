@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod completions;
+pub mod dead_letters;
 pub mod events;
 pub mod explain;
 pub mod man;
@@ -43,6 +44,7 @@ Examples:
                                                 what would become of this request?
   hookswitch events list --state dead           what did not get through?
   hookswitch events show ID                     and why?
+  hookswitch dead-letters replay --sink crm     send that again
 
 Exit codes: 0 done, 1 no (invalid, not found), 64 wrong usage or configuration, 70 bug.
 Environment: HOOKSWITCH_LOG sets the log level (error, warn, info, debug, or per module), NO_COLOR=1 turns
@@ -77,6 +79,8 @@ pub enum Command {
     Events(events::Args),
     /// See how sinks do; pause and resume them
     Sinks(sinks::Args),
+    /// Look at what was given up on, send it again or give it up for good
+    DeadLetters(dead_letters::Args),
     /// Work on plugins
     Plugin(plugin::Args),
     /// Look up what is known of a provider, and what a source for it needs
@@ -126,6 +130,7 @@ impl Command {
             Self::Receive(args) => receive::execute(args).await,
             Self::Events(args) => events::execute(args).await,
             Self::Sinks(args) => sinks::execute(args).await,
+            Self::DeadLetters(args) => dead_letters::execute(args).await,
             Self::Plugin(args) => plugin::execute(args).await,
             Self::Providers(args) => providers::execute(args),
             Self::Sources(args) => sources::execute(args).await,

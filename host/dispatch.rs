@@ -27,6 +27,7 @@ use crate::event::Event;
 use crate::generation::{Current, Generation};
 use crate::journal::{HELD_IN_MEMORY, Journal, JournalError, Record, Seq, State, StoredEvent};
 use crate::metrics::Metrics;
+use crate::route::Matched;
 use crate::sink::Delivery;
 
 use plan::{Plan, RoutePass};
@@ -103,21 +104,41 @@ impl Dispatcher {
     ) {
         let StoredEvent { seq, event } = stored;
         let matched = generation.routes.matching(&event);
-        let mut passes = Vec::with_capacity(matched.routes.len());
-        for route in &matched.routes {
-            let plugins = generation.chain(route);
-            let passed = chain::run(&plugins, &event, 1, &self.metrics).await;
-            passes.push(RoutePass {
-                route: route.clone(),
-                passed,
-            });
-        }
+        let passes = self.pass(&generation, &event, &matched).await;
         let plan = plan::plan(seq, &event, &matched, passes, unix_ms(), fastrand::f64());
         self.count(&plan);
         turn.wait().await;
         self.carry_out(seq, plan, Some(Arc::new(share))).await;
         // The next event of a route with a key may go to the workers now.
         drop(turn);
+    }
+
+    /// Runs the event through the plugins of each matched route.
+    async fn pass(
+        &self,
+        generation: &Generation,
+        event: &Arc<Event>,
+        matched: &Matched,
+    ) -> Vec<RoutePass> {
+        let mut passes = Vec::with_capacity(matched.routes.len());
+        for route in &matched.routes {
+            let plugins = generation.chain(route);
+            let passed = chain::run(&plugins, event, 1, &self.metrics).await;
+            passes.push(RoutePass {
+                route: route.clone(),
+                passed,
+            });
+        }
+        passes
+    }
+
+    /// Offers a delivery that stands in the journal as held in memory; `share` is its part of whatever bound
+    /// the caller keeps.
+    pub(crate) async fn offer_held(&self, delivery: Delivery, share: OwnedSemaphorePermit) {
+        let progress = Arc::new(Progress::recorded(delivery.seq));
+        let share = Some(Arc::new(share));
+        self.offer_all(vec![Arc::new(delivery)], progress, share)
+            .await;
     }
 
     /// Writes what has ended, and offers the rest.
@@ -187,14 +208,18 @@ impl Dispatcher {
     }
 
     async fn settle(&self, seq: Seq, records: Vec<Record>) {
+        if let Err(error) = self.settle_all(seq, records).await {
+            tracing::error!(seq, %error, "recording the end of an event failed; it will be handled again after a restart");
+        }
+    }
+
+    async fn settle_all(&self, seq: Seq, records: Vec<Record>) -> Result<(), JournalError> {
         let settlement = crate::journal::Settlement {
             seq,
             records,
             planned: true,
         };
-        if let Err(error) = self.journal.settle(settlement).await {
-            tracing::error!(seq, %error, "recording the end of an event failed; it will be handled again after a restart");
-        }
+        self.journal.settle(settlement).await
     }
 
     fn count(&self, plan: &Plan) {

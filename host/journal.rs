@@ -12,6 +12,8 @@
 //!
 //! The journal belongs to no generation: it stores names of routes and sinks, and knows no config.
 
+pub mod archive;
+pub mod audit;
 pub mod sqlite;
 pub mod state;
 
@@ -62,6 +64,9 @@ pub enum JournalError {
     /// The journal is closed, after a failed commit or at shutdown.
     #[error("the journal is closed")]
     Closed,
+    /// The disk is full or the database locked: nothing was changed, and it may work later.
+    #[error("the journal has no room on the disk at present, or another program has locked it")]
+    Unavailable,
     /// The database gave an error.
     #[error("journal: {0}")]
     Storage(String),

@@ -36,6 +36,7 @@ pub mod template;
 
 pub mod plugin;
 
+pub mod dead_letter;
 pub mod delivery;
 pub mod retry;
 pub mod sink;

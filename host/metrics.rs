@@ -71,6 +71,8 @@ pub struct Metrics {
     attempts: Pairs<Counter>,
     attempt_seconds: Singles<Histogram>,
     dead_letters: Pairs<Counter>,
+    replayed: Counter,
+    discarded: Counter,
     sink_in_flight: Singles<Gauge>,
     sink_queued: Singles<Gauge>,
     sink_pending: Singles<Gauge>,
@@ -185,6 +187,16 @@ impl Metrics {
                 "Deliveries given up, by cause",
                 ["sink", "code"],
                 Counter::default,
+            ),
+            replayed: plain(
+                r,
+                "replayed_deliveries",
+                "Dead letters sent on their way again",
+            ),
+            discarded: plain(
+                r,
+                "discarded_deliveries",
+                "Dead letters given up for good by an operator",
             ),
             sink_in_flight: Singles::new(
                 r,
@@ -316,6 +328,16 @@ impl Metrics {
     /// A delivery was dead-lettered with this code.
     pub fn dead_lettered(&self, sink: &str, code: &str) {
         self.dead_letters.with(sink, code, |counter| counter.inc());
+    }
+
+    /// So many dead letters were replayed.
+    pub fn replayed(&self, count: u64) {
+        self.replayed.inc_by(count);
+    }
+
+    /// So many dead letters were discarded.
+    pub fn discarded(&self, count: u64) {
+        self.discarded.inc_by(count);
     }
 
     /// A sink's present state.

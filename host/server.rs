@@ -19,11 +19,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Control, ReloadReport, SinkOrder, Status};
 use crate::config::{self, Config, Diagnostics};
+use crate::dead_letter::{DeadLetters, ReplayError};
 use crate::delivery::Order;
 use crate::dispatch::Dispatcher;
 use crate::fetch::Fetcher;
 use crate::generation::{Current, Parts, Prepared, prepare, sweep};
 use crate::ingress::{self, Deps, Limits, Listener, Sources};
+use crate::journal::archive::{Acted, Which};
+use crate::journal::audit::Actor;
 use crate::journal::sqlite::{OpenError, Options, SqliteJournal};
 use crate::journal::{Journal, JournalError};
 use crate::metrics::Metrics;
@@ -146,19 +149,21 @@ impl Server {
             tls.clone(),
             first_seen,
         ));
-        let control: Arc<dyn Control> = Arc::new(Controller {
-            reloader: reloader.clone(),
-            current: current.clone(),
-            journal: journal.clone(),
-            shutdown: shutdown.clone(),
-        });
-        metrics.reloaded(true, 1);
-
         let dispatcher = Dispatcher {
             journal: journal.clone(),
             current: current.clone(),
             metrics: metrics.clone(),
         };
+        let dead_letters = DeadLetters::new(journal.clone(), dispatcher.clone());
+        let control: Arc<dyn Control> = Arc::new(Controller {
+            reloader: reloader.clone(),
+            current: current.clone(),
+            journal: journal.clone(),
+            dead_letters: Arc::new(dead_letters),
+            shutdown: shutdown.clone(),
+        });
+        metrics.reloaded(true, 1);
+
         let dispatch = tokio::spawn(dispatcher.run(stop_dispatch.clone()));
         tokio::spawn(sweep::run(
             journal.clone(),
@@ -171,6 +176,7 @@ impl Server {
         if let Some(listener) = admin_listener {
             let desk = admin::Deps {
                 journal: journal.clone(),
+                archive: journal.clone(),
                 metrics: metrics.clone(),
                 control: control.clone(),
             };
@@ -364,6 +370,7 @@ struct Controller {
     reloader: Arc<Reloader>,
     current: Arc<Current>,
     journal: Arc<SqliteJournal>,
+    dead_letters: Arc<DeadLetters>,
     shutdown: Shutdown,
 }
 
@@ -405,6 +412,10 @@ impl Control for Controller {
         let status = sink.handle.order(order).await;
         let status = status.unwrap_or_else(|| sink.handle.status());
         Ok(Some(sinks::view(&sink.config, &status)))
+    }
+
+    async fn replay(&self, which: Which, actor: Actor) -> Result<Acted, ReplayError> {
+        self.dead_letters.replay(which, actor).await
     }
 
     fn status(&self) -> Status {

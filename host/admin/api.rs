@@ -1,20 +1,17 @@
 //! The API: paths to answers.
 
-use bytes::Bytes;
-use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
-};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::Full;
-use percent_encoding::percent_decode_str;
-use serde::Serialize;
+use std::net::IpAddr;
 
-use super::{Deps, SinkOrder, guard, query, view};
+use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, Method, Request, StatusCode};
+use percent_encoding::percent_decode_str;
+
+use super::answer::{Answer, Problem, json, text};
+use super::{Deps, SinkOrder, dead_letters, guard, query, view};
 use crate::clock::unix_ms;
 use crate::event::EventId;
+use crate::journal::audit::Actor;
 use crate::metrics;
-
-type Answer = Response<Full<Bytes>>;
 
 const INDEX: &str = "\
 Hookswitch, admin listener
@@ -27,46 +24,24 @@ Hookswitch, admin listener
   GET  /sinks         how each sink does, what waits for it, what halts it
   POST /sinks/{name}/pause   send nothing more to it, also after a restart; its events wait
   POST /sinks/{name}/resume  go on, whatever stopped it
+  GET  /dead-letters  newest dead letters; ?source= type= sink= route= cause= event= since= until= limit= before=
+                      count=true adds how many there are
+  GET  /dead-letters/{id}          one dead letter: event, message, plugins, every attempt
+  POST /dead-letters/{id}/replay   send it on its way again
+  POST /dead-letters/{id}/discard  give it up for good; ?reason=
+  POST /dead-letters/replay        the oldest that a filter takes, or all=true; ?limit=
+  POST /dead-letters/discard       likewise; ?reason=
   POST /reload        read routes.toml again; 200, or 422 with the diagnostics
 ";
 
-/// An answer that is not what was asked for.
-struct Problem {
-    status: StatusCode,
-    code: &'static str,
-    message: String,
-}
+/// The header with the name of who asks, for the audit log.
+pub const ACTOR_HEADER: &str = "x-hookswitch-actor";
 
-impl Problem {
-    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            code,
-            message: message.into(),
-        }
-    }
-}
-
-/// Answers one request. Bodies of requests are not read.
-pub async fn answer<B>(deps: &Deps, request: Request<B>) -> Answer {
-    let mut answer = route(deps, &request).await.unwrap_or_else(|problem| {
-        let error = serde_json::json!({
-            "error": { "code": problem.code, "message": problem.message }
-        });
-        let mut answer = json(problem.status, &error);
-        if problem.status == StatusCode::METHOD_NOT_ALLOWED {
-            let path = request.uri().path();
-            let allow = if path == "/reload" || path.starts_with("/sinks/") {
-                "POST"
-            } else {
-                "GET, HEAD"
-            };
-            answer
-                .headers_mut()
-                .insert(ALLOW, HeaderValue::from_static(allow));
-        }
-        answer
-    });
+/// Answers one request that came from `peer`. Bodies of requests are not read.
+pub async fn answer<B>(deps: &Deps, request: Request<B>, peer: IpAddr) -> Answer {
+    let mut answer = route(deps, &request, peer)
+        .await
+        .unwrap_or_else(Problem::answer);
     // Stored bodies come from outside: no browser may guess a type for them, or keep them.
     let headers = answer.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -74,7 +49,7 @@ pub async fn answer<B>(deps: &Deps, request: Request<B>) -> Answer {
     answer
 }
 
-async fn route<B>(deps: &Deps, request: &Request<B>) -> Result<Answer, Problem> {
+async fn route<B>(deps: &Deps, request: &Request<B>, peer: IpAddr) -> Result<Answer, Problem> {
     if !guard::admits(request.headers()) {
         let message = "requests from web pages are refused: use an address or a private name as host, without Origin";
         return Err(Problem::new(
@@ -84,23 +59,31 @@ async fn route<B>(deps: &Deps, request: &Request<B>) -> Result<Answer, Problem> 
         ));
     }
     let path = request.uri().path();
-    let read = matches!(*request.method(), Method::GET | Method::HEAD);
+    let query = request.uri().query().unwrap_or_default();
+    if let Some(rest) = below(path, "/dead-letters") {
+        return dead_letters::answer(deps, request, rest, actor(request, peer)).await;
+    }
     if let Some(rest) = path.strip_prefix("/sinks/") {
         return match *request.method() {
             Method::POST => order_sink(deps, rest).await,
-            _ => Err(method_not_allowed()),
+            _ => Err(Problem::method("POST")),
         };
     }
-    match (path, path.strip_prefix("/events/")) {
-        ("/reload", _) if request.method() == Method::POST => Ok(reload(deps).await),
-        ("/reload", _) => Err(method_not_allowed()),
-        ("/" | "/livez" | "/readyz" | "/metrics" | "/sinks" | "/events", _) | (_, Some(_))
-            if !read =>
+    if path == "/reload" {
+        return match *request.method() {
+            Method::POST => Ok(reload(deps).await),
+            _ => Err(Problem::method("POST")),
+        };
+    }
+    let plain = "text/plain; charset=utf-8";
+    match (path, below(path, "/events")) {
+        ("/" | "/livez" | "/readyz" | "/metrics" | "/sinks", _) | (_, Some(_))
+            if !is_read(request.method()) =>
         {
-            Err(method_not_allowed())
+            Err(Problem::method("GET, HEAD"))
         }
-        ("/", _) => Ok(text(StatusCode::OK, "text/plain; charset=utf-8", INDEX)),
-        ("/livez", _) => Ok(text(StatusCode::OK, "text/plain; charset=utf-8", "ok\n")),
+        ("/", _) => Ok(text(StatusCode::OK, plain, INDEX)),
+        ("/livez", _) => Ok(text(StatusCode::OK, plain, "ok\n")),
         ("/readyz", _) => Ok(ready(deps)),
         ("/metrics", _) => {
             deps.metrics.journal(deps.journal.stats());
@@ -114,23 +97,30 @@ async fn route<B>(deps: &Deps, request: &Request<B>) -> Result<Answer, Problem> 
             let sinks = deps.control.sinks();
             Ok(json(StatusCode::OK, &view::Sinks { sinks }))
         }
-        ("/events", _) => events(deps, request.uri().query().unwrap_or_default()).await,
-        (_, Some(id)) => event(deps, id, request.uri().query().unwrap_or_default()).await,
-        _ => Err(Problem::new(
-            StatusCode::NOT_FOUND,
-            "not_found",
-            "no such page; GET / lists them",
-        )),
+        (_, Some("")) => events(deps, query).await,
+        (_, Some(rest)) => event(deps, rest.trim_start_matches('/'), query).await,
+        _ => Err(Problem::no_page()),
     }
 }
 
-fn method_not_allowed() -> Problem {
-    let message = "this page does not take this method";
-    Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method_not_allowed",
-        message,
-    )
+/// True for the methods that change nothing.
+pub(super) fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// What follows `page` in `path`, if that is the page or something below it.
+fn below<'p>(path: &'p str, page: &str) -> Option<&'p str> {
+    path.strip_prefix(page)
+        .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Who asks.
+fn actor<B>(request: &Request<B>, peer: IpAddr) -> Actor {
+    let name = request.headers().get(ACTOR_HEADER);
+    let name = name.map_or_else(String::new, |name| {
+        String::from_utf8_lossy(name.as_bytes()).into_owned()
+    });
+    Actor::new(&name, peer.to_string())
 }
 
 async fn reload(deps: &Deps) -> Answer {
@@ -157,7 +147,7 @@ async fn order_sink(deps: &Deps, rest: &str) -> Result<Answer, Problem> {
     };
     let name = percent_decode_str(name).decode_utf8_lossy();
     let ordered = deps.control.order_sink(&name, order).await;
-    match ordered.map_err(unreadable)? {
+    match ordered.map_err(Problem::journal)? {
         Some(sink) => Ok(json(StatusCode::OK, &sink)),
         None => {
             let names: Vec<String> = deps.control.sinks().into_iter().map(|s| s.name).collect();
@@ -178,10 +168,9 @@ fn ready(deps: &Deps) -> Answer {
 }
 
 async fn events(deps: &Deps, query: &str) -> Result<Answer, Problem> {
-    let query = query::events(query, unix_ms())
-        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "bad_query", error.to_string()))?;
+    let query = query::events(query, unix_ms()).map_err(Problem::query)?;
     let limit = query.limit;
-    let found = deps.journal.events(query).await.map_err(unreadable)?;
+    let found = deps.journal.events(query).await.map_err(Problem::journal)?;
     Ok(json(StatusCode::OK, &view::page(&found, limit)))
 }
 
@@ -190,8 +179,7 @@ async fn event(deps: &Deps, id: &str, query: &str) -> Result<Answer, Problem> {
         "" => false,
         "body=raw" => true,
         _ => {
-            let message = "the only parameter is body=raw";
-            return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_query", message));
+            return Err(Problem::query("the only parameter is body=raw"));
         }
     };
     let id: EventId = id.parse().map_err(|_| {
@@ -202,7 +190,7 @@ async fn event(deps: &Deps, id: &str, query: &str) -> Result<Answer, Problem> {
         .journal
         .event(id)
         .await
-        .map_err(unreadable)?
+        .map_err(Problem::journal)?
         .ok_or_else(|| {
             let message = format!("no event {id}; it may have passed its retention");
             Problem::new(StatusCode::NOT_FOUND, "no_such_event", message)
@@ -222,39 +210,4 @@ async fn event(deps: &Deps, id: &str, query: &str) -> Result<Answer, Problem> {
             .insert(CONTENT_DISPOSITION, disposition);
     }
     Ok(answer)
-}
-
-fn unreadable(error: crate::journal::JournalError) -> Problem {
-    Problem::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "journal_unreadable",
-        error.to_string(),
-    )
-}
-
-fn text(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
-    *answer.status_mut() = status;
-    answer
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    answer
-}
-
-fn json(status: StatusCode, value: &impl Serialize) -> Answer {
-    match serde_json::to_vec(value) {
-        Ok(mut body) => {
-            body.push(b'\n');
-            text(status, "application/json", body)
-        }
-        // No value here has a map with keys other than text, which is all that can fail.
-        Err(error) => {
-            tracing::error!(%error, "an answer could not be written as JSON");
-            text(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "application/json",
-                "{}\n",
-            )
-        }
-    }
 }

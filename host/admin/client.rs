@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::HOST;
-use http::{Method, Request, StatusCode, Uri};
+use http::request::Builder;
+use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+
+use super::api::ACTOR_HEADER;
 
 /// Time for connecting and for the answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -61,11 +64,21 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-/// Asks for `target` (path and query) at the admin listener at `admin`, such as `http://127.0.0.1:9180`. The
-/// request has no body.
-pub async fn ask(admin: &str, method: Method, target: &str) -> Result<Answer, ClientError> {
+/// GETs `target` (path and query) from the admin listener at `admin`, such as `http://127.0.0.1:9180`.
+pub async fn get(admin: &str, target: &str) -> Result<Answer, ClientError> {
+    ask(admin, Request::get(target)).await
+}
+
+/// POSTs to `target`, with no body, as `actor`.
+pub async fn post(admin: &str, target: &str, actor: &str) -> Result<Answer, ClientError> {
+    // A header takes no control characters, and the log shows names as they are.
+    let actor: String = actor.chars().filter(|c| !c.is_control()).collect();
+    ask(admin, Request::post(target).header(ACTOR_HEADER, actor)).await
+}
+
+async fn ask(admin: &str, request: Builder) -> Result<Answer, ClientError> {
     let address = address(admin)?;
-    match tokio::time::timeout(TIMEOUT, fetch(&address, method, target)).await {
+    match tokio::time::timeout(TIMEOUT, fetch(&address, request)).await {
         Ok(answer) => answer,
         Err(_) => Err(ClientError::Timeout(address)),
     }
@@ -91,7 +104,7 @@ fn address(admin: &str) -> Result<String, ClientError> {
     ))
 }
 
-async fn fetch(address: &str, method: Method, target: &str) -> Result<Answer, ClientError> {
+async fn fetch(address: &str, request: Builder) -> Result<Answer, ClientError> {
     let http = |source| ClientError::Http {
         address: address.to_owned(),
         source,
@@ -103,9 +116,7 @@ async fn fetch(address: &str, method: Method, target: &str) -> Result<Answer, Cl
             source,
         })?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(http)?;
-    let request = Request::builder()
-        .method(method)
-        .uri(target)
+    let request = request
         .header(HOST, address)
         .body(Empty::<Bytes>::new())
         .map_err(|_| ClientError::Address(address.to_owned()))?;

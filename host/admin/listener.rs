@@ -1,6 +1,7 @@
 //! Admin's listener: few connections, short heads, no request bodies.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,10 +39,10 @@ pub async fn serve(listener: Listener, deps: Arc<Deps>, stop: CancellationToken)
             () = stop.cancelled() => break,
             Some(_) = connections.join_next() => {}
             (accepted, permit) = accepted => match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     let deps = Arc::clone(&deps);
                     connections.spawn(async move {
-                        connection(stream, deps).await;
+                        connection(stream, peer.ip(), deps).await;
                         drop(permit);
                     });
                 }
@@ -55,10 +56,10 @@ pub async fn serve(listener: Listener, deps: Arc<Deps>, stop: CancellationToken)
     connections.shutdown().await;
 }
 
-async fn connection(stream: TcpStream, deps: Arc<Deps>) {
+async fn connection(stream: TcpStream, peer: IpAddr, deps: Arc<Deps>) {
     let service = service_fn(move |request| {
         let deps = Arc::clone(&deps);
-        async move { Ok::<_, Infallible>(api::answer(&deps, request).await) }
+        async move { Ok::<_, Infallible>(api::answer(&deps, request, peer).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -1,5 +1,7 @@
 //! View: events as the API shows them. Stable field names; `docs/reference/http-api.md` describes them.
 
+pub mod dead;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
@@ -203,18 +205,12 @@ pub fn event(found: &EventSummary) -> Event {
 #[must_use]
 pub fn whole(found: &EventSummary) -> Event {
     let event = &found.event;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let headers = event
-        .headers
-        .iter()
-        .map(|h| (h.name.clone(), text(&h.value)))
-        .collect();
     let mut view = self::event(found);
     view.request = Some(Request {
         method: event.method.clone(),
         path: event.path.clone(),
         query: event.query.clone(),
-        headers,
+        headers: headers(&event.headers),
         attributes: event.attributes.clone(),
         body: body(&event.body),
     });
@@ -222,6 +218,14 @@ pub fn whole(found: &EventSummary) -> Event {
         view.history = found.attempts.iter().map(attempt).collect();
     }
     view
+}
+
+fn headers(headers: &[crate::event::Header]) -> Vec<(String, String)> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    headers
+        .iter()
+        .map(|header| (header.name.clone(), text(&header.value)))
+        .collect()
 }
 
 fn body(bytes: &[u8]) -> Body {

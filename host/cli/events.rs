@@ -1,7 +1,7 @@
 //! `hookswitch events`: what a running server took in, through its admin API.
 
 mod list;
-mod show;
+pub(super) mod show;
 
 use std::process::ExitCode;
 

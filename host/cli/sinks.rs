@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::remote::{Connection, Got, get, post};
+use super::remote::{By, Connection, Got, get, post};
 use super::table;
 use crate::admin::view::{Sink, Sinks};
 
@@ -42,6 +42,8 @@ struct OneArgs {
     /// The sink's name in routes.toml
     sink: String,
     #[command(flatten)]
+    by: By,
+    #[command(flatten)]
     connection: Connection,
 }
 
@@ -64,7 +66,13 @@ pub async fn execute(args: Args) -> anyhow::Result<ExitCode> {
 
 async fn order(args: &OneArgs, word: &str) -> anyhow::Result<ExitCode> {
     let name = utf8_percent_encode(&args.sink, NON_ALPHANUMERIC);
-    let sink: Sink = match post(&args.connection, &format!("/sinks/{name}/{word}")).await? {
+    let sink: Sink = match post(
+        &args.connection,
+        &format!("/sinks/{name}/{word}"),
+        &args.by.name(),
+    )
+    .await?
+    {
         Got::Value(sink) => sink,
         Got::Done(code) => return Ok(code),
     };

@@ -441,7 +441,7 @@ async fn backlog(
 
 /// A delivery as it was before it was parked; `None` for a record without a message, which is not a
 /// sink's to deliver.
-fn delivery_of(row: PendingDelivery) -> Option<Delivery> {
+pub(crate) fn delivery_of(row: PendingDelivery) -> Option<Delivery> {
     let record = row.record;
     let message: Message = record.message?;
     Some(Delivery {

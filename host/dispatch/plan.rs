@@ -3,6 +3,7 @@
 //! Invariants: every event gets at least one delivery or record; ordinals and message ids depend only on
 //! the event, the routes and the plugins' output, so planning again after a crash gives the same ones.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,9 @@ use crate::template::Context;
 
 /// Ordinals of one route's deliveries start at a multiple of this.
 const ORDINALS_PER_ROUTE: u32 = 1 << 16;
+
+/// The code of a dead letter whose route's filter could not be evaluated.
+pub const FILTER_FAILED: &str = "filter_failed";
 
 /// One matched route and how the event passed its plugins.
 #[derive(Debug)]
@@ -58,13 +62,13 @@ pub fn plan(
         };
         add_pass(&mut plan, at, event, &matched.routes, pass, now_ms, random);
     }
-    let mut ordinal = ordinal_of(matched.routes.len());
-    for (route, why) in &matched.failed {
+    for (position, (route, why)) in matched.failed.iter().enumerate() {
+        // Room for what the route's plugins make of it after a replay.
+        let ordinal = ordinal_of(matched.routes.len() + position);
         let mut record = bare(ordinal, route.name.clone(), State::Dead, now_ms, event);
-        record.code = "filter_failed".to_owned();
+        record.code = FILTER_FAILED.to_owned();
         record.detail = format!("`when` could not be evaluated: {why}");
         plan.records.push(record);
-        ordinal = ordinal.saturating_add(1);
     }
     if plan.deliveries.is_empty() && plan.records.is_empty() {
         plan.records.push(unrouted(matched, event, now_ms));
@@ -91,6 +95,36 @@ pub fn replan(
     let (event, routes) = (&waited.event, &matched.routes);
     add_pass(&mut plan, at, event, routes, pass, now_ms, random);
     plan
+}
+
+/// Ends what waited for a filter that can be evaluated now, and does not hold.
+#[must_use]
+pub fn unmatched(waited: &PendingDelivery, now_ms: u64) -> Record {
+    let record = waited.record.clone();
+    Record {
+        state: State::Dropped,
+        at_ms: now_ms,
+        next_at_ms: 0,
+        code: "no_match".to_owned(),
+        detail: "the route's `when` does not hold for it".to_owned(),
+        message: None,
+        attempt: None,
+        ..record
+    }
+}
+
+/// Gives deliveries other message ids where another message of the event went to the same sink under theirs:
+/// after a change of the routes, planning one route again would count anew. `taken` has the sink and message
+/// id of the event's other deliveries.
+pub fn keep_apart(event: &Event, deliveries: &mut [Delivery], taken: &[(Arc<str>, String)]) {
+    let mut taken: HashSet<(Arc<str>, String)> = taken.iter().cloned().collect();
+    for delivery in deliveries {
+        let mut number = 1_u64;
+        while !taken.insert((delivery.sink.clone(), delivery.message_id.clone())) {
+            number += 1;
+            delivery.message_id = format!("{}.{number}", event.id);
+        }
+    }
 }
 
 /// Where a pass stands within its event.

@@ -9,8 +9,12 @@
 //! and `ballast` (see [`space`]). `docs/reference/journal.md` has the tables. The only module that knows
 //! rusqlite, with `state`, its sibling.
 
+mod acts;
+mod archive;
+mod audit;
 mod codec;
 mod committer;
+mod dead;
 mod dedupe;
 mod feed;
 mod folder;
@@ -240,6 +244,7 @@ impl SqliteJournal {
             window: found.window,
             settler: settle::Settler::default(),
             quotas: Quotas::default(),
+            chain: found.chain,
             upkeep: upkeep::Upkeep::new(upkeep::Terms {
                 retain_ms: millis(options.retain),
                 retain_dead_letters_ms: millis(options.retain_dead_letters),
@@ -311,6 +316,7 @@ impl SqliteJournal {
     {
         self.readers.read(query).await.map_err(|error| match error {
             JournalError::Closed => StateError::Closed,
+            JournalError::Unavailable => StateError::Unavailable,
             JournalError::Storage(detail) => StateError::Storage(detail),
         })
     }
@@ -425,6 +431,7 @@ struct Found {
     dead: u64,
     pending: Vec<(String, u64)>,
     window: dedupe::Window,
+    chain: audit::Chain,
 }
 
 impl Found {
@@ -459,6 +466,7 @@ impl Found {
                 options.dedupe_ids_max,
                 millis(options.dedupe_window),
             )?,
+            chain: audit::Chain::load(connection)?,
         })
     }
 }

@@ -18,6 +18,8 @@ fn exercised() -> Metrics {
     metrics.plugin_call("normalize", "forward", 0.000_02);
     metrics.attempt("crm", "delivered", 0.01);
     metrics.dead_lettered("crm", "http_413");
+    metrics.replayed(1);
+    metrics.discarded(1);
     metrics.sink_state(
         "crm",
         SinkState {

@@ -7,8 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use hookswitch::admin::{self, Control, Deps, ReloadReport, SinkOrder, Status, view};
+use hookswitch::dead_letter::ReplayError;
 use hookswitch::event::{Event, EventId, Header};
 use hookswitch::ingress::Listener;
+use hookswitch::journal::archive::{Acted, Which};
+use hookswitch::journal::audit::Actor;
+use hookswitch::journal::sqlite::{Options, SqliteJournal};
 use hookswitch::journal::{
     Attempt, DeliverySummary, EventSummary, HELD_IN_MEMORY, JournalError, Record, State,
 };
@@ -71,6 +75,10 @@ impl Control for Program {
         Ok(self.sinks().pop())
     }
 
+    async fn replay(&self, _: Which, _: Actor) -> Result<Acted, ReplayError> {
+        Err(ReplayError::Busy)
+    }
+
     fn status(&self) -> Status {
         let ready = !self.bad.load(Ordering::Relaxed);
         Status {
@@ -89,7 +97,23 @@ struct Desk {
     address: SocketAddr,
     journal: Arc<FakeJournal>,
     program: Arc<Program>,
+    _folder: tempfile::TempDir,
     _stop: DropGuard,
+}
+
+/// A real one, empty.
+fn archive(folder: &std::path::Path) -> Arc<SqliteJournal> {
+    let day = std::time::Duration::from_secs(24 * 3600);
+    SqliteJournal::open(Options {
+        path: folder.join("journal"),
+        retain: day,
+        retain_dead_letters: day,
+        size_bytes_max: 1 << 30,
+        free_bytes_min: 0,
+        dedupe_window: day,
+        dedupe_ids_max: 1000,
+    })
+    .unwrap()
 }
 
 impl Desk {
@@ -98,10 +122,12 @@ impl Desk {
             .await
             .unwrap();
         let address = listener.local_addr().unwrap();
+        let folder = tempfile::tempdir().unwrap();
         let (journal, program) = (FakeJournal::new(), Arc::new(Program::default()));
         let deps = Deps {
             control: program.clone(),
             journal: journal.clone(),
+            archive: archive(folder.path()),
             metrics: Arc::new(Metrics::new()),
         };
         let stop = CancellationToken::new();
@@ -110,6 +136,7 @@ impl Desk {
             address,
             journal,
             program,
+            _folder: folder,
             _stop: stop.drop_guard(),
         }
     }

@@ -14,6 +14,8 @@ mod admin;
 mod config;
 /// kill -9 under load, with a ledger.
 mod crash;
+/// Dead letters: listed, replayed, discarded, over crashes and by two people at once.
+mod dead_letters;
 /// What `explain` tells of a request, word for word.
 mod explain;
 /// What the guides tell to write and run, written and run.

@@ -4,10 +4,8 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-
 use crate::admin::view::{Event, Page};
-use crate::cli::remote::{Connection, Got, get};
+use crate::cli::remote::{Connection, Got, Target, get};
 use crate::cli::table;
 
 const AFTER_HELP: &str = "\
@@ -43,34 +41,21 @@ pub(super) struct Args {
 }
 
 impl Args {
-    fn target(&self) -> String {
-        let mut target = format!("/events?limit={}", self.limit);
-        let texts = [
-            ("source", &self.source),
-            ("type", &self.kind),
-            ("state", &self.state),
-            ("since", &self.since),
-        ];
-        for (name, value) in texts {
-            if let Some(value) = value {
-                // Writing into a `String` cannot fail.
-                let _ = write!(
-                    target,
-                    "&{name}={}",
-                    utf8_percent_encode(value, NON_ALPHANUMERIC)
-                );
-            }
-        }
-        if let Some(before) = self.before {
-            let _ = write!(target, "&before={before}");
-        }
-        target
+    fn target(&self) -> Target {
+        let before = self.before.map(|before| before.to_string());
+        Target::new("/events")
+            .with("limit", &self.limit.to_string())
+            .maybe("source", self.source.as_deref())
+            .maybe("type", self.kind.as_deref())
+            .maybe("state", self.state.as_deref())
+            .maybe("since", self.since.as_deref())
+            .maybe("before", before.as_deref())
     }
 }
 
 /// Runs the command.
 pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
-    let page: Page = match get(&args.connection, &args.target()).await? {
+    let page: Page = match get(&args.connection, args.target().as_str()).await? {
         Got::Value(page) => page,
         Got::Done(code) => return Ok(code),
     };

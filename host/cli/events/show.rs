@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use crate::admin::view::{Delivery, Event, Request};
+use crate::admin::view::{Body, Delivery, Event, Request};
 use crate::cli::remote::{Connection, Got, get};
 use crate::cli::table;
 use crate::event::EventId;
@@ -39,7 +39,7 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// The event's way from top to bottom.
-fn story(event: &Event, colours: bool) -> String {
+pub(in crate::cli) fn story(event: &Event, colours: bool) -> String {
     let mut text = String::new();
     // Writing into a `String` cannot fail.
     let mut line = |line: String| {
@@ -158,9 +158,13 @@ fn show_request(request: &Request, line: &mut impl FnMut(String)) {
         ));
     }
     line(String::new());
-    if request.body.encoding == "utf-8" {
-        for text in request
-            .body
+    show_body(&request.body, line);
+}
+
+/// A body, as far as the eye wants it.
+pub(in crate::cli) fn show_body(body: &Body, line: &mut impl FnMut(String)) {
+    if body.encoding == "utf-8" {
+        for text in body
             .text
             .chars()
             .take(TEXT_CHARS_MAX)
@@ -170,10 +174,10 @@ fn show_request(request: &Request, line: &mut impl FnMut(String)) {
             line(format!("  {}", table::clean(text, TEXT_CHARS_MAX)));
         }
     } else {
-        line("  (binary; GET /events/{id}?body=raw downloads it)".to_owned());
+        line("  (binary; --json has it as base64)".to_owned());
     }
-    if request.body.truncated || request.body.text.chars().count() > TEXT_CHARS_MAX {
-        line("  ... (GET /events/{id}?body=raw downloads all of it)".to_owned());
+    if body.truncated || body.text.chars().count() > TEXT_CHARS_MAX {
+        line("  ... (--json has more, GET /events/{id}?body=raw all of an event's)".to_owned());
     }
 }
 
@@ -194,7 +198,7 @@ fn paint(state: &str, colours: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::view::{Attempt, Body};
+    use crate::admin::view::Attempt;
 
     #[test]
     fn the_story_tells_each_attempt_and_the_end() {

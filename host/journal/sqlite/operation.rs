@@ -6,6 +6,8 @@ use tokio::sync::oneshot;
 
 use super::queue::Load;
 use super::settle::EncodedEvent;
+use crate::journal::archive::{Act, Acted};
+use crate::journal::audit::Actor;
 use crate::journal::state::{StateError, Write, Wrote};
 use crate::journal::{AppendError, Appended, DedupeKey, JournalError, Settlement};
 
@@ -30,10 +32,19 @@ pub(super) struct StateWrite {
 }
 
 #[derive(Debug)]
+pub(super) struct ActFor {
+    pub(super) act: Act,
+    pub(super) actor: Actor,
+    pub(super) reply: oneshot::Sender<Result<Acted, JournalError>>,
+}
+
+#[derive(Debug)]
 pub(super) enum Operation {
     Append(Append),
     Settle(Settle),
     State(StateWrite),
+    /// In a box, because it is rare and larger than the others.
+    Act(Box<ActFor>),
     /// Commit what was queued before, close the database, then answer.
     Close(oneshot::Sender<()>),
 }
@@ -44,6 +55,7 @@ pub(super) enum Answer {
     Append(Result<Appended, AppendError>),
     Settle,
     State(Result<Wrote, StateError>),
+    Act(Acted),
 }
 
 impl Append {
@@ -61,6 +73,12 @@ impl StateWrite {
     }
 }
 
+impl ActFor {
+    pub(super) fn answer(self, answer: Result<Acted, JournalError>) {
+        let _ = self.reply.send(answer);
+    }
+}
+
 impl Operation {
     /// About how many bytes it adds to a transaction.
     pub(super) fn bytes(&self) -> usize {
@@ -74,7 +92,8 @@ impl Operation {
                 .map(|message| message.body.len())
                 .sum(),
             Self::State(write) => write.write.bytes(),
-            Self::Close(_) => 0,
+            // Acts are bounded by the number of deliveries, and take what is there already.
+            Self::Act(_) | Self::Close(_) => 0,
         }
     }
 
@@ -85,6 +104,7 @@ impl Operation {
             (Self::Settle(settle), Answer::Settle) => {
                 let _ = settle.reply.send(Ok(()));
             }
+            (Self::Act(act), Answer::Act(acted)) => act.answer(Ok(acted)),
             // Answers are made from the operations in order, so no other pair exists.
             _ => {}
         }

@@ -64,11 +64,8 @@ pub(super) fn due(
     limit: usize,
     keyed_before: Seq,
 ) -> rusqlite::Result<Vec<PendingDelivery>> {
-    let message_at = 4 + RECORD_WIDTH + EVENT_WIDTH;
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT delivery.event_seq, delivery.created_at, message.event_seq IS NOT NULL,
-           CASE WHEN message.event_seq IS NULL THEN event.body ELSE x'' END,
-           {RECORD_COLUMNS}, {EVENT_COLUMNS}, {MESSAGE_COLUMNS}
+        "SELECT {PENDING_COLUMNS}, {RECORD_COLUMNS}, {EVENT_COLUMNS}, {MESSAGE_COLUMNS}
          FROM delivery INDEXED BY delivery_due
          JOIN event ON event.seq = delivery.event_seq
          LEFT JOIN plugin_set ON plugin_set.id = delivery.plugin_set
@@ -84,25 +81,45 @@ pub(super) fn due(
     let mut found = Vec::new();
     let mut bytes = 0;
     while let Some(row) = rows.next()? {
-        let body = codec::bytes(row, 3)?;
-        bytes += body.len();
-        let mut record = codec::record(row, 4)?;
-        if row.get(2)? {
-            let message = codec::message(row, message_at)?;
-            bytes += message.body.len();
-            record.message = Some(message);
-        }
-        found.push(PendingDelivery {
-            seq: row.get(0)?,
-            created_at_ms: unsigned(row.get(1)?),
-            event: codec::event(row, 4 + RECORD_WIDTH, body)?.into(),
-            record,
-        });
+        let pending = pending_delivery(row)?;
+        bytes += body_bytes(&pending);
+        found.push(pending);
         if bytes >= READ_BYTES_MAX {
             break;
         }
     }
     Ok(found)
+}
+
+/// What [`pending_delivery`] needs before record, event and message.
+pub(super) const PENDING_COLUMNS: &str = "delivery.event_seq, delivery.created_at, \
+    delivery.attempts_before, message.event_seq IS NOT NULL, \
+    CASE WHEN message.event_seq IS NULL THEN event.body ELSE x'' END";
+
+const PENDING_WIDTH: usize = 5;
+
+/// A delivery in [`PENDING_COLUMNS`], [`RECORD_COLUMNS`], [`EVENT_COLUMNS`] and [`MESSAGE_COLUMNS`]. Its
+/// attempts are those since the last replay, which is what the retry policy goes by.
+pub(super) fn pending_delivery(row: &Row<'_>) -> rusqlite::Result<PendingDelivery> {
+    let mut record = codec::record(row, PENDING_WIDTH)?;
+    record.attempts = record.attempts.saturating_sub(row.get(2)?);
+    if row.get(3)? {
+        let message_at = PENDING_WIDTH + RECORD_WIDTH + EVENT_WIDTH;
+        record.message = Some(codec::message(row, message_at)?);
+    }
+    let body = codec::bytes(row, 4)?;
+    Ok(PendingDelivery {
+        seq: row.get(0)?,
+        created_at_ms: unsigned(row.get(1)?),
+        event: codec::event(row, PENDING_WIDTH + RECORD_WIDTH, body)?.into(),
+        record,
+    })
+}
+
+/// Bytes of the bodies that a delivery holds.
+pub(super) fn body_bytes(pending: &PendingDelivery) -> usize {
+    let message = pending.record.message.as_ref();
+    pending.event.body.len() + message.map_or(0, |message| message.body.len())
 }
 
 /// When the next delivery of `sink` that is not held in memory is due.

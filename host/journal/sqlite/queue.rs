@@ -1,16 +1,18 @@
 //! The queue to the committer: bounded in operations and in bytes.
 //!
-//! Appends never wait for room, so that a sender is told at once to come back later; settlements and
-//! state wait, in the order of the calls.
+//! Appends never wait for room, so that a sender is told at once to come back later; settlements, state
+//! and acts wait, in the order of the calls.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::operation::{Append, Operation, Settle, StateWrite};
+use super::operation::{ActFor, Append, Operation, Settle, StateWrite};
 use super::settle::EncodedEvent;
 use crate::event::Event;
+use crate::journal::archive::{Act, Acted};
+use crate::journal::audit::Actor;
 use crate::journal::state::{StateError, Write, Wrote};
 use crate::journal::{AppendError, Appended, DedupeKey, JournalError, Settlement};
 
@@ -96,6 +98,15 @@ impl Queue {
             .await
             .map_err(|_| StateError::Closed)?;
         answer.await.unwrap_or(Err(StateError::Closed))
+    }
+
+    pub(super) async fn act(&self, act: Act, actor: Actor) -> Result<Acted, JournalError> {
+        let (reply, answer) = oneshot::channel();
+        self.sender
+            .send(Operation::Act(Box::new(ActFor { act, actor, reply })))
+            .await
+            .map_err(|_| JournalError::Closed)?;
+        answer.await.unwrap_or(Err(JournalError::Closed))
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -22,7 +22,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 const STATEMENTS_KEPT: usize = 64;
 
 /// The steps that lead to the present schema.
-pub(super) const STEPS: &[&str] = &[FIRST];
+pub(super) const STEPS: &[&str] = &[FIRST, REPLAYS_AND_AUDIT];
 
 const FIRST: &str = "
 CREATE TABLE meta( -- what must outlive the rows it was taken from
@@ -139,6 +139,30 @@ CREATE VIEW deliveries AS SELECT
     THEN strftime('%Y-%m-%dT%H:%M:%fZ', next_at / 1000.0, 'unixepoch') END AS next_at,
   code, detail, plugins, message_id
 FROM delivery LEFT JOIN plugin_set ON plugin_set.id = delivery.plugin_set;
+";
+
+const REPLAYS_AND_AUDIT: &str = "
+ALTER TABLE delivery ADD COLUMN attempts_before INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE delivery ADD COLUMN replays INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE delivery ADD COLUMN replayed_at INTEGER;
+
+CREATE TABLE audit( -- acts of operators; only appended to
+  seq INTEGER PRIMARY KEY,         -- from 1, without gaps
+  entry TEXT NOT NULL,             -- one line of JSON
+  hash BLOB NOT NULL               -- SHA-256 over the hash before (first: 32 zero bytes) and the entry
+) STRICT;
+
+CREATE TABLE audit_head( -- the last entry, a second time
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  seq INTEGER NOT NULL,
+  hash BLOB NOT NULL
+) STRICT;
+
+-- Against accidents; who can change the schema can remove them, and the chain shows what was done then.
+CREATE TRIGGER audit_keeps_entries BEFORE DELETE ON audit
+  BEGIN SELECT RAISE(ABORT, 'the audit log is only appended to'); END;
+CREATE TRIGGER audit_keeps_texts BEFORE UPDATE ON audit
+  BEGIN SELECT RAISE(ABORT, 'the audit log is only appended to'); END;
 ";
 
 /// Opens the database for the committer, and brings its schema to the end of `steps`.

@@ -1,5 +1,7 @@
 //! Writes of events and their deliveries, inside of the committer's transaction.
 //!
+//! Callers count attempts since a delivery's last replay; the tables count all of them.
+//!
 //! Invariants: an event has a row in `open` until it is planned and nothing of it is pending; `open.pending`
 //! is the number of its pending deliveries; of the pending deliveries with equal sink and key exactly the
 //! oldest by `(event_seq, ordinal)` has `head = 1`, and those without a key all have it.
@@ -357,7 +359,7 @@ impl DeliveryRow<'_> {
         let record = self.record;
         connection
             .prepare_cached(
-                "UPDATE delivery SET route = ?3, sink = ?4, state = ?5, attempts = ?6, at = ?7,
+                "UPDATE delivery SET route = ?3, sink = ?4, state = ?5, attempts = attempts_before + ?6, at = ?7,
                    next_at = ?8, key_hash = ?9, head = ?10, code = ?11, detail = ?12, plugin_set = ?13,
                    message_id = ?14
                  WHERE event_seq = ?1 AND ordinal = ?2",
@@ -421,6 +423,7 @@ fn delete_message(connection: &Connection, seq: Seq, ordinal: u32) -> rusqlite::
     Ok(())
 }
 
+/// Writes a failed attempt, numbered on from those before the last replay.
 fn write_attempt(
     connection: &Connection,
     seq: Seq,
@@ -430,7 +433,8 @@ fn write_attempt(
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO attempt(event_seq, ordinal, number, at, class, code, detail)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+             VALUES (?1, ?2, ?3 + coalesce((SELECT attempts_before FROM delivery
+               WHERE event_seq = ?1 AND ordinal = ?2), 0), ?4, ?5, ?6, ?7)",
         )?
         .execute(rusqlite::params![
             seq,

@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod acts;
 mod keeping;
 mod settling;
 mod state;
@@ -94,6 +95,21 @@ impl World {
         let connection = schema::reader(&self.options.path.join("journal.db")).unwrap();
         connection.query_row(sql, [], |row| row.get(0)).unwrap()
     }
+}
+
+/// Makes the database as a program of that schema version left it, holding what `sql` inserts.
+fn former(world: &World, version: usize, sql: &str) {
+    std::fs::create_dir_all(&world.options.path).unwrap();
+    let database = Connection::open(world.options.path.join("journal.db")).unwrap();
+    for step in &schema::STEPS[..version] {
+        database.execute_batch(step).unwrap();
+    }
+    let id = schema::APPLICATION_ID;
+    database
+        .execute_batch(&format!(
+            "PRAGMA journal_mode = WAL; PRAGMA application_id = {id}; PRAGMA user_version = {version}; {sql}"
+        ))
+        .unwrap();
 }
 
 fn event(body: &str) -> Arc<Event> {
