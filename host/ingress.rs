@@ -20,6 +20,7 @@ pub mod body;
 pub mod connection;
 pub mod gate;
 pub mod headers;
+pub mod key_ring;
 pub mod listener;
 mod log_budget;
 pub mod pace;

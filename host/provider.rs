@@ -54,6 +54,10 @@ pub struct Preset {
     /// Parameters that the scheme takes, with their meaning.
     #[serde(default)]
     pub params: BTreeMap<String, String>,
+    /// Parameters without which somebody else could be taken for the sender, with the reason. `hookswitch check`
+    /// warns of a source that leaves one out.
+    #[serde(default)]
+    pub advice: BTreeMap<String, String>,
     /// True if the source has to know its own public URL.
     #[serde(default)]
     pub needs_public_url: bool,
@@ -257,31 +261,44 @@ macro_rules! embedded {
 
 /// Name, preset and sample body, by name.
 const EMBEDDED: &[(&str, &str, &str)] = embedded![
-    "adyen-platform",
+    "adyen",
+    "alloy",
     "auth0",
+    "authenteq",
+    "aws-sns",
     "box",
     "calendly",
     "checkr",
     "cloudevents",
     "complycube",
     "didit",
+    "discord",
     "docusign",
     "dropbox",
+    "entrust",
     "generic",
     "github",
     "gitlab",
     "hubspot",
     "idwise",
     "intercom",
+    "jumio",
     "k-id",
+    "kyc-docs",
     "legal-talent",
     "linear",
+    "mailgun",
     "meta",
+    "ms-graph",
     "okta",
     "ondato",
     "onfido",
     "paddle",
+    "paypal",
     "persona",
+    "plaid",
+    "pomelo",
+    "sendgrid",
     "shopify",
     "shufti-pro",
     "slack",
@@ -295,6 +312,7 @@ const EMBEDDED: &[(&str, &str, &str)] = embedded![
     "typeform",
     "unverified",
     "veriff",
+    "verifime",
     "zoom",
 ];
 

@@ -6,6 +6,7 @@
 //! How a provider signs is data ([`scheme::Scheme`]); [`Verifier::new`] joins it with a source's secrets, and
 //! prepares the keys so that a request costs little more than its MAC. [`sign`] is the inverse.
 
+mod branch;
 mod build;
 mod canonical;
 mod check;
@@ -13,15 +14,20 @@ mod clock;
 mod credential;
 pub mod extract;
 mod headers;
+mod jwt;
 mod key;
+pub mod keys;
 mod mac;
 pub mod part;
 pub(crate) mod pointer;
+mod public;
 mod render;
 pub mod scheme;
 mod setup;
 pub mod sign;
 mod signature;
+mod site;
+mod sns;
 #[cfg(test)]
 mod tests;
 
@@ -31,11 +37,13 @@ use std::fmt;
 use crate::event::Header;
 use crate::secret::Secret;
 
+pub use keys::{FetchedKeys, KeyError, KeyRef, Keys, NoKeys};
+pub use public::BadKey;
 pub use scheme::{Scheme, Window};
 pub use setup::SetupError;
 
+use branch::Branch;
 use check::Check;
-use extract::Extractor;
 
 /// A request as verification sees it.
 #[derive(Clone, Copy, Debug)]
@@ -80,15 +88,38 @@ impl fmt::Display for Coverage {
     }
 }
 
+/// What a check looks at.
+#[derive(Clone, Copy)]
+struct View<'r> {
+    request: Request<'r>,
+    /// What JSON Pointers are relative to: the body, or an item of a list in it.
+    json: &'r [u8],
+    now_ms: u64,
+    keys: &'r dyn Keys,
+}
+
 /// A request that is authentic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
     /// How much the signature covers.
     pub coverage: Coverage,
-    /// The provider's event id, or a composite or hash that serves as one.
+    /// The provider's event id, or a composite or hash that serves as one. Of a delivery with several events it is
+    /// the hash of the body.
     pub event_id: Option<String>,
-    /// The provider's event type; empty where it names none.
+    /// The ids of all events in the delivery, at most [`extract::EVENT_IDS_MAX`].
+    pub event_ids: Vec<String>,
+    /// What the delivery is deduplicated by, if not by `event_id`.
+    pub dedupe_by: Option<String>,
+    /// The provider's event type; empty where it names none, or several.
     pub event_type: String,
+}
+
+impl Verified {
+    /// Two deliveries with the same key are one.
+    #[must_use]
+    pub fn dedupe_key(&self) -> Option<&str> {
+        self.dedupe_by.as_deref().or(self.event_id.as_deref())
+    }
 }
 
 /// Why a request is refused: a stable code, and a sentence for operators that holds no secret.
@@ -101,38 +132,65 @@ pub struct Rejection {
     pub code: &'static str,
     /// What was wrong.
     pub detail: String,
+    /// The key without which nothing can be said: fetch it and ask again.
+    pub needs: Option<Box<KeyRef>>,
 }
 
 impl Rejection {
     /// The codes that schemes reject with.
-    pub const CODES: [&'static str; 8] = [
+    pub const CODES: [&'static str; 15] = [
         "missing_header",
         "missing_parameter",
+        "missing_field",
+        "other_scheme",
         "bad_signature",
         "bad_credential",
         "stale",
         "future",
         "malformed",
         "wrong_header",
+        "wrong_claim",
+        "wrong_value",
+        "foreign_key",
+        "unknown_key",
+        "key_out_of_date",
     ];
 
-    pub(crate) fn missing_header(name: &str) -> Self {
+    /// A rejection with a code of that list.
+    pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
         Self {
-            code: "missing_header",
-            detail: format!("header `{name}` is missing"),
+            code,
+            detail: detail.into(),
+            needs: None,
         }
+    }
+
+    pub(crate) fn missing_header(name: &str) -> Self {
+        Self::new("missing_header", format!("header `{name}` is missing"))
     }
 
     pub(crate) fn malformed(detail: impl Into<String>) -> Self {
+        Self::new("malformed", detail)
+    }
+
+    fn needs(key: KeyRef) -> Self {
         Self {
-            code: "malformed",
-            detail: detail.into(),
+            needs: Some(Box::new(key)),
+            ..Self::new(
+                "unknown_key",
+                "the request names a key that is neither configured nor fetched",
+            )
         }
     }
 
-    /// The signature or credential is not there at all, so this scheme says nothing of the request.
-    fn is_absence(&self) -> bool {
-        matches!(self.code, "missing_header" | "missing_parameter")
+    /// How much is to be learnt from it. A scheme whose signature is not there at all says nothing of the request,
+    /// and one that only lacks a key may still accept it.
+    fn weight(&self) -> u8 {
+        match self.code {
+            _ if self.needs.is_some() => 2,
+            "missing_header" | "missing_parameter" | "missing_field" | "other_scheme" => 0,
+            _ => 1,
+        }
     }
 }
 
@@ -145,6 +203,8 @@ pub struct Params {
     pub tolerance: Option<Window>,
     /// The URL that the provider posts to, for those that sign it.
     pub public_url: Option<String>,
+    /// Keys that requests name may be fetched from the provider.
+    pub fetch_keys: bool,
 }
 
 impl fmt::Debug for Params {
@@ -154,6 +214,7 @@ impl fmt::Debug for Params {
             .field("values", &names)
             .field("tolerance", &self.tolerance)
             .field("public_url", &self.public_url)
+            .field("fetch_keys", &self.fetch_keys)
             .finish()
     }
 }
@@ -187,14 +248,6 @@ impl PartialEq for Verifier {
     fn eq(&self, other: &Self) -> bool {
         self.made_of == other.made_of
     }
-}
-
-/// One scheme of an `any_of`.
-struct Branch {
-    check: Check,
-    require: Vec<(String, String)>,
-    coverage: Coverage,
-    extractor: Extractor,
 }
 
 impl fmt::Debug for Verifier {
@@ -232,18 +285,32 @@ impl Verifier {
         &self.made_of.secrets
     }
 
-    /// Judges a request at `now_ms` (milliseconds since the Unix epoch).
+    /// Judges a request at `now_ms` (milliseconds since the Unix epoch) with the configured keys alone.
     ///
     /// # Errors
     /// Why the request is refused. Of several schemes, the first that found its signature gives the reason.
     pub fn verify(&self, request: Request<'_>, now_ms: u64) -> Result<Verified, Rejection> {
+        self.verify_with(request, now_ms, &NoKeys)
+    }
+
+    /// Judges a request with keys that were fetched as well.
+    ///
+    /// # Errors
+    /// As [`Verifier::verify`]; [`Rejection::needs`] names a key that has to be fetched first.
+    pub fn verify_with(
+        &self,
+        request: Request<'_>,
+        now_ms: u64,
+        keys: &dyn Keys,
+    ) -> Result<Verified, Rejection> {
         let mut reason: Option<Rejection> = None;
         for branch in &self.branches {
-            match branch.judge(request, now_ms) {
+            match branch.judge(request, now_ms, keys) {
                 Ok(verified) => return Ok(verified),
                 Err(rejection) => {
-                    if reason.as_ref().is_none_or(Rejection::is_absence)
-                        && !(reason.is_some() && rejection.is_absence())
+                    if reason
+                        .as_ref()
+                        .is_none_or(|first| first.weight() < rejection.weight())
                     {
                         reason = Some(rejection);
                     }
@@ -258,11 +325,13 @@ impl Verifier {
     #[must_use]
     pub fn read(&self, request: Request<'_>) -> Verified {
         let names = self.branches.first().map(|one| one.extractor.read(request));
-        let (event_id, event_type) = names.unwrap_or_default();
+        let names = names.unwrap_or_default();
         Verified {
             coverage: Coverage::None,
-            event_id,
-            event_type,
+            event_id: names.event_id,
+            event_ids: names.event_ids,
+            dedupe_by: names.dedupe_by,
+            event_type: names.event_type,
         }
     }
 
@@ -271,7 +340,18 @@ impl Verifier {
     pub fn is_unverified(&self) -> bool {
         self.branches
             .iter()
-            .any(|branch| matches!(branch.check, Check::Unverified))
+            .flat_map(Branch::conditions)
+            .any(|condition| matches!(condition.check, Check::Unverified))
+    }
+
+    /// From when and until when the configured keys are valid, of those that say so. In Unix seconds.
+    pub fn key_dates(&self) -> impl Iterator<Item = (i64, i64)> {
+        self.branches
+            .iter()
+            .flat_map(Branch::conditions)
+            .flat_map(|condition| condition.check.public_keys())
+            .filter_map(|key| key.validity)
+            .map(|validity| (validity.from_s, validity.until_s))
     }
 
     /// Headers (lower-case) that carry a static credential and must not be stored with the event.
@@ -279,7 +359,7 @@ impl Verifier {
         self.credentials().filter_map(|check| match check.place {
             scheme::Place::Basic | scheme::Place::Bearer => Some("authorization"),
             scheme::Place::Header => Some(check.name.as_str()),
-            scheme::Place::Query => None,
+            scheme::Place::Query | scheme::Place::Json => None,
         })
     }
 
@@ -293,29 +373,10 @@ impl Verifier {
     fn credentials(&self) -> impl Iterator<Item = &credential::CredentialCheck> {
         self.branches
             .iter()
-            .filter_map(|branch| match &branch.check {
+            .flat_map(Branch::conditions)
+            .filter_map(|condition| match &condition.check {
                 Check::Static(check) => Some(check),
-                Check::Mac(_) | Check::Unverified => None,
+                Check::Signed(_) | Check::Jwt(_) | Check::Unverified => None,
             })
-    }
-}
-
-impl Branch {
-    fn judge(&self, request: Request<'_>, now_ms: u64) -> Result<Verified, Rejection> {
-        for (name, wanted) in &self.require {
-            if headers::required(request, name)? != wanted {
-                return Err(Rejection {
-                    code: "wrong_header",
-                    detail: format!("header `{name}` is not `{wanted}`"),
-                });
-            }
-        }
-        self.check.run(request, now_ms)?;
-        let (event_id, event_type) = self.extractor.run(request, now_ms)?;
-        Ok(Verified {
-            coverage: self.coverage,
-            event_id,
-            event_type,
-        })
     }
 }

@@ -218,8 +218,7 @@ async fn explain(
     let window = prepared.config().storage.dedupe_window;
     let verified = &proven.verified;
     let dedupe = verified
-        .event_id
-        .as_deref()
+        .dedupe_key()
         .filter(|_| source.dedupe)
         .map(|id| ingress::dedupe_key(window, source, id, now_ms));
     report.event = Some(Named {
@@ -299,7 +298,7 @@ async fn judge(
         None if !is_of_type => return Err(by_rule(Refusal::UnsupportedMediaType)),
         _ => {}
     }
-    let proven = intake.proof.judge(request, now_ms, &Metrics::new()).await;
+    let proven = intake.proof.judge(request, now_ms, &Metrics::new(), &verify::NoKeys).await;
     let proven = proven.map_err(|unproven| {
         let (status, why) = match unproven {
             Unproven::Rejected(rejection) => (source.reject_status, rejection),

@@ -21,9 +21,7 @@ use hyper_util::rt::TokioExecutor;
 use crate::clock::unix_ms;
 use crate::event::Header;
 use crate::handshake;
-use crate::provider::Preset;
-use crate::secret::Secret;
-use crate::verify::{Params, Request, Verifier, sign};
+use crate::verify::{Params, Rejection, Request, Verified, Verifier, sign};
 
 use super::verify::{USAGE, args, secret};
 
@@ -66,7 +64,8 @@ pub struct Args {
     #[arg(long, value_name = "URL")]
     to: String,
 
-    /// The secret: its text, `env:NAME` or `file:PATH`. Repeat it for providers that sign with two keys
+    /// The secret: its text, `env:NAME` or `file:PATH`; for providers with a public key, the private one in PEM.
+    /// Repeat it for providers that sign with two keys
     #[arg(long = "secret", value_name = "S", allow_hyphen_values = true)]
     secrets: Vec<String>,
 
@@ -192,6 +191,7 @@ impl Outgoing {
         if !signed.query.is_empty() {
             uri = with_query(&args.to, &signed.query)?;
         }
+        let body = signed.body.map_or(body, Bytes::from);
         let mut outgoing = Self {
             method: http::Method::POST,
             uri,
@@ -201,36 +201,71 @@ impl Outgoing {
             event_type: String::new(),
             tampered: args.tamper,
         };
-        outgoing.name_event(preset, &secrets, &params, now_ms);
-        if args.tamper {
-            outgoing.tamper();
+        // The receiver has the public half of a private key.
+        let secrets = sign::checking(&secrets);
+        if let Ok(verifier) = Verifier::new(&preset.scheme, &secrets, &params) {
+            if let Ok(verified) = outgoing.judge(&verifier, now_ms) {
+                outgoing.event_id = verified.event_id;
+                outgoing.event_type = verified.event_type;
+            }
+            if args.tamper {
+                outgoing.tamper(&verifier, now_ms);
+            }
         }
         Ok(outgoing)
     }
 
-    /// Finds the id and type that a source will find.
-    fn name_event(&mut self, preset: &Preset, secrets: &[Secret], params: &Params, now_ms: u64) {
-        let path = path_of(&self.uri);
-        let verified = Verifier::new(&preset.scheme, secrets, params)
-            .ok()
-            .and_then(|verifier| {
-                let request = Request {
-                    method: "POST",
-                    target: &path,
-                    headers: &self.headers,
-                    body: &self.body,
-                };
-                verifier.verify(request, now_ms).ok()
-            });
-        if let Some(verified) = verified {
-            self.event_id = verified.event_id;
-            self.event_type = verified.event_type;
+    /// What a source will make of it.
+    fn judge(&self, verifier: &Verifier, now_ms: u64) -> Result<Verified, Rejection> {
+        let request = Request {
+            method: "POST",
+            target: &path_of(&self.uri),
+            headers: &self.headers,
+            body: &self.body,
+        };
+        verifier.verify(request, now_ms)
+    }
+
+    /// Changes one thing that is proven: the last digit of the body that is, so that JSON remains JSON; where none
+    /// is, the proof itself.
+    fn tamper(&mut self, verifier: &Verifier, now_ms: u64) {
+        let genuine = self.body.clone();
+        for at in (0..genuine.len()).rev() {
+            let mut body = genuine.to_vec();
+            match body.get_mut(at) {
+                Some(digit) if *digit == b'1' => *digit = b'2',
+                Some(digit) if digit.is_ascii_digit() => *digit = b'1',
+                _ => continue,
+            }
+            self.body = Bytes::from(body);
+            if self.judge(verifier, now_ms).is_err() {
+                return;
+            }
+        }
+        self.body = genuine;
+        for index in 0..self.headers.len() {
+            let Some(header) = self.headers.get_mut(index) else {
+                continue;
+            };
+            let value = std::mem::take(&mut header.value);
+            header.value = Bytes::from([value.as_ref(), b"A"].concat());
+            if self.judge(verifier, now_ms).is_err() {
+                return;
+            }
+            if let Some(header) = self.headers.get_mut(index) {
+                header.value = value;
+            }
+        }
+        let changed = format!("{}A", self.uri);
+        if self.uri.query().is_some()
+            && let Ok(uri) = changed.parse()
+        {
+            self.uri = uri;
         }
     }
 
-    /// Changes a digit of the body, and the last character of a credential. Nothing else stays checkable: a JSON
-    /// body remains JSON, so that only the signature gives the forgery away.
-    fn tamper(&mut self) {
+    /// Changes a digit of the body, and a credential's end, without a look at what proves what.
+    fn tamper_blindly(&mut self) {
         let mut body = self.body.to_vec();
         match body.iter_mut().rev().find(|byte| byte.is_ascii_digit()) {
             Some(digit) if *digit == b'1' => *digit = b'2',
@@ -240,9 +275,7 @@ impl Outgoing {
         self.body = Bytes::from(body);
         for header in &mut self.headers {
             if header.name == "authorization" || header.name.ends_with("-token") {
-                let mut value = header.value.to_vec();
-                value.push(b'A');
-                header.value = Bytes::from(value);
+                header.value = Bytes::from([header.value.as_ref(), b"A"].concat());
             }
         }
     }
@@ -318,6 +351,7 @@ fn params(args: &Args) -> Params {
         values: args.params.iter().cloned().collect(),
         tolerance: None,
         public_url: Some(args.url.clone().unwrap_or_else(|| args.to.clone())),
+        fetch_keys: false,
     }
 }
 

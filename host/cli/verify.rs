@@ -166,6 +166,7 @@ async fn judge(args: &Args) -> Result<Outcome, args::Usage> {
         values: args.params.iter().cloned().collect(),
         tolerance: args.tolerance,
         public_url: args.url.clone(),
+        fetch_keys: false,
     };
     let now_ms = args.now_ms();
     let verifier = Verifier::new(&preset.scheme, &secrets, &params).map_err(args::Usage::setup)?;

@@ -66,6 +66,10 @@ pub const CODES: &[(&str, &str)] = &[
         "handshake_off",
         "warning: a handshake of the provider is not answered for want of a parameter",
     ),
+    (
+        "key_out_of_date",
+        "warning: a sender's certificate that is not valid today, or soon will not be",
+    ),
     ("missing_key", "a key that must be there"),
     (
         "not_for_verifiers",
@@ -108,6 +112,10 @@ pub const CODES: &[(&str, &str)] = &[
     (
         "syntax",
         "not TOML; other problems show up once this one is mended",
+    ),
+    (
+        "unbound_source",
+        "warning: a parameter is left out without which somebody else can pass for the sender",
     ),
     (
         "unconfirmed_preset",

@@ -1,9 +1,10 @@
 //! Resolving: text to [`Config`](super::Config).
 //!
 //! [`load`] goes through the file once, section by section, and collects every problem. Names are
-//! checked last, when all of them are known. Nothing but the file, the environment and the files that
-//! it names is looked at.
+//! checked last, when all of them are known. Nothing but the file, the environment, the files that
+//! it names and, for certificates, the clock is looked at.
 
+mod advice;
 mod handshakes;
 mod http;
 mod plugins;

@@ -109,10 +109,7 @@ impl Lookup {
                     .filter(|header| header.name == *name)
                     .map(|header| String::from_utf8_lossy(&header.value)),
             ),
-            Self::Json(slot) => Ok(found
-                .get(*slot)
-                .and_then(|value| value.as_deref())
-                .map(Cow::Borrowed)),
+            Self::Json(slot) => Ok(found.text(*slot)),
         }
     }
 }

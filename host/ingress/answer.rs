@@ -95,6 +95,8 @@ refusals! {
     VerifierFailed = 503 "Service Unavailable", "verifier_failed", "the request could not be judged", Some(5);
     /// The source's `in_flight` or the journal's queue is full.
     Overloaded = 503 "Service Unavailable", "overloaded", "too many events wait to be stored", Some(1);
+    /// The request names a key that could not be fetched just now, so nobody knows whether it is authentic.
+    NoKey = 503 "Service Unavailable", "no_key", "the sender's key cannot be had at this moment", Some(10);
     /// The journal is at `max_size`, or the disk at its free-space floor.
     JournalFull = 503 "Service Unavailable", "journal_full", "there is no room to store the event", Some(30);
     /// A commit failed; the program needs a restart.

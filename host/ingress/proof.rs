@@ -12,7 +12,7 @@ use crate::metrics::Metrics;
 use crate::plugin::Verifier as Plugin;
 use crate::plugin::verifier::{self, Claim, Covers, NoClaim, Setting};
 use crate::verify::extract::{bounded_event_id, bounded_event_type};
-use crate::verify::{Coverage, Rejection, Request, Verified, Verifier};
+use crate::verify::{Coverage, Keys, Rejection, Request, Verified, Verifier};
 
 /// What judges a source's requests.
 pub enum Proof {
@@ -53,7 +53,7 @@ impl fmt::Debug for Proof {
 }
 
 impl Proof {
-    /// Judges a request at `now_ms`.
+    /// Judges a request at `now_ms`, with keys that were fetched before.
     ///
     /// # Errors
     /// It is not authentic, or nobody knows.
@@ -62,9 +62,10 @@ impl Proof {
         request: Request<'_>,
         now_ms: u64,
         metrics: &Metrics,
+        keys: &dyn Keys,
     ) -> Result<Proven, Unproven> {
         match self {
-            Self::Scheme(verifier) => match verifier.verify(request, now_ms) {
+            Self::Scheme(verifier) => match verifier.verify_with(request, now_ms, keys) {
                 Ok(verified) => Ok(Proven::of(verified)),
                 Err(rejection) => Err(Unproven::Rejected(rejection)),
             },
@@ -87,6 +88,8 @@ impl Proof {
             Self::Plugin(..) => Verified {
                 coverage: Coverage::None,
                 event_id: None,
+                event_ids: Vec::new(),
+                dedupe_by: None,
                 event_type: String::new(),
             },
         };
@@ -146,6 +149,8 @@ fn proven(claim: Claim) -> Proven {
                 Covers::None => Coverage::None,
             },
             event_id: claim.event_id.and_then(bounded_event_id),
+            event_ids: Vec::new(),
+            dedupe_by: None,
             event_type: bounded_event_type(claim.event_type),
         },
         attributes: claim.attributes,
@@ -156,7 +161,7 @@ fn proven(claim: Claim) -> Proven {
 fn unproven(no_claim: NoClaim) -> Unproven {
     match no_claim {
         NoClaim::Rejected { code, detail } => Unproven::Rejected(rejection(&code, detail)),
-        NoClaim::Failed { code, detail } => Unproven::Unknown(Rejection { code, detail }),
+        NoClaim::Failed { code, detail } => Unproven::Unknown(Rejection::new(code, detail)),
     }
 }
 
@@ -164,17 +169,14 @@ fn unproven(no_claim: NoClaim) -> Unproven {
 /// a request, and a guest may have its words from there.
 fn rejection(code: &str, detail: String) -> Rejection {
     match Rejection::CODES.iter().find(|known| **known == code) {
-        Some(known) => Rejection {
-            code: known,
-            detail,
-        },
-        None => Rejection {
-            code: "rejected",
-            detail: match code {
+        Some(known) => Rejection::new(known, detail),
+        None => {
+            let detail = match code {
                 "" => detail,
                 code => format!("{code}: {detail}"),
-            },
-        },
+            };
+            Rejection::new("rejected", detail)
+        }
     }
 }
 

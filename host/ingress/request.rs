@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use super::answer::{self, Answer, Refusal};
 use super::body::{self, BodyError, Patience};
 use super::gate::{Gate, Pass};
+use super::key_ring::{KeyRing, NoKey};
 use super::log_budget::LogBudget;
 use super::pace::Pace;
 use super::proof::{Proven, Unproven};
@@ -36,6 +37,8 @@ pub struct Door {
     pub deps: Arc<Deps>,
     /// What handshakes had fetched after their answer.
     pub confirmations: Confirmations,
+    /// Keys that were fetched to verify with.
+    pub(super) keys: KeyRing,
     pub(super) shutdown: Shutdown,
     gate: Gate,
     pub(super) log: LogBudget,
@@ -48,6 +51,7 @@ impl Door {
         Self {
             deps,
             confirmations: Confirmations::default(),
+            keys: KeyRing::default(),
             shutdown,
             gate: Gate::default(),
             log: LogBudget::default(),
@@ -233,15 +237,11 @@ async fn accept(
         }
         _ => {}
     }
-    let proven = intake.proof.judge(request, now_ms, &deps.metrics).await;
-    let proven = proven.map_err(|unproven| {
+    let proven = prove(link, &intake, request, now_ms).await;
+    let proven = proven.map_err(|(refusal, reason)| {
         if let Some(question) = &question {
             shake::not_authentic(link, source, question);
         }
-        let (refusal, reason) = match unproven {
-            Unproven::Rejected(rejection) => (Refusal::Unauthorized, rejection),
-            Unproven::Unknown(failure) => (Refusal::VerifierFailed, failure),
-        };
         let mut refused = Refused::late(refusal, source);
         refused.rejection = Some(reason);
         refused
@@ -250,7 +250,7 @@ async fn accept(
         return shake(question);
     }
 
-    let dedupe = match &proven.verified.event_id {
+    let dedupe = match proven.verified.dedupe_key() {
         Some(id) if source.dedupe => {
             Some(dedupe_key(deps.limits.dedupe_window, source, id, now_ms))
         }
@@ -273,6 +273,45 @@ async fn accept(
             Err(Refused::late(Refusal::Draining, source))
         }
         Err(error) => Err(Refused::late(error.into(), source)),
+    }
+}
+
+/// Judges a request. Where a key is missing that the source lets be fetched, it is fetched and the request judged once
+/// more; a second key is not looked for, since a request is signed with one.
+async fn prove(
+    link: &Link,
+    intake: &Intake,
+    request: verify::Request<'_>,
+    now_ms: u64,
+) -> Result<Proven, (Refusal, Rejection)> {
+    let deps = &*link.door.deps;
+    let keys = &link.door.keys;
+    let told = |unproven| match unproven {
+        Unproven::Rejected(rejection) => (Refusal::Unauthorized, rejection),
+        Unproven::Unknown(failure) => (Refusal::VerifierFailed, failure),
+    };
+    let judge = async || {
+        let fetched = keys.at(now_ms);
+        let judging = intake.proof.judge(request, now_ms, &deps.metrics, &fetched);
+        judging.await.map_err(told)
+    };
+    let (refusal, rejection) = match judge().await {
+        Ok(proven) => return Ok(proven),
+        Err(told) => told,
+    };
+    let Some(wanted) = &rejection.needs else {
+        return Err((refusal, rejection));
+    };
+    let name = &intake.source.name;
+    match keys.obtain(name, wanted, &deps.fetcher, now_ms).await {
+        Ok(()) => judge().await,
+        Err(why @ NoKey::Refused(_)) => {
+            Err((refusal, Rejection::new(rejection.code, why.to_string())))
+        }
+        Err(why) => Err((
+            Refusal::NoKey,
+            Rejection::new("no_key", why.to_string()),
+        )),
     }
 }
 
@@ -372,10 +411,15 @@ pub(crate) fn event(
     });
     let Proven {
         verified,
-        attributes,
+        attributes: further,
         ..
     } = proven;
-    let coverage = ("coverage".to_owned(), verified.coverage.as_str().to_owned());
+    let mut attributes = vec![("coverage".to_owned(), verified.coverage.as_str().to_owned())];
+    if verified.event_ids.len() > 1 {
+        let ids = serde_json::Value::from(verified.event_ids);
+        attributes.push(("event_ids".to_owned(), ids.to_string()));
+    }
+    attributes.extend(further);
     let content_type = head
         .headers
         .get(CONTENT_TYPE)
@@ -393,6 +437,6 @@ pub(crate) fn event(
         headers,
         content_type: content_type.map(str::to_owned),
         body,
-        attributes: std::iter::once(coverage).chain(attributes).collect(),
+        attributes,
     }
 }

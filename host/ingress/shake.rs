@@ -60,13 +60,7 @@ pub(super) fn shake(
             .metrics
             .handshake(&source.name, name, outcome);
         let detail = format!("handshake `{name}`: {refused}");
-        (
-            refusal(&refused),
-            Some(Rejection {
-                code: outcome,
-                detail,
-            }),
-        )
+        (refusal(&refused), Some(Rejection::new(outcome, detail)))
     })?;
     if let Some(confirmation) = shaken.confirmation {
         let Some(place) = link.door.confirmations.begin() else {

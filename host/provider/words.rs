@@ -262,7 +262,7 @@ fn signed(kind: &str, way: &Table) -> String {
             .collect();
         sentence.push_str(&format!(
             ", or the algorithm that `{}` names ({})",
-            text(choice, "header"),
+            text(choice, "at"),
             names.join(", ")
         ));
     }

@@ -3,31 +3,32 @@
 //! All problems are gathered. Of an `any_of`, a scheme that can use none of the secrets is off; an error is what
 //! leaves no scheme, a secret that no scheme can use, or a secret that is empty.
 
+mod credential;
+mod signed;
+
 use crate::secret::Secret;
 
-use super::check::{Check, MacCheck, TimePlace};
+use super::branch::{Bound, Branch, Condition, List};
+use super::check::Check;
 use super::clock::Clock;
-use super::credential::CredentialCheck;
 use super::extract::Extractor;
-use super::key::{Unusable, empty, key_bytes};
-use super::mac::Key;
+use super::key::{Unusable, empty};
 use super::part::Part;
-use super::render::Template;
-use super::scheme::{
-    Algorithm, Credential, Kind, Place, Scheme, Signature, SignatureForm, TimeUnit, Timestamp,
-    Window,
-};
+use super::scheme::{Kind, Place, Scheme, TimeUnit, Window};
 use super::setup::SetupError;
-use super::{Branch, Coverage, Params};
+use super::site::Site;
+use super::{Coverage, Params};
 
 /// A secret with its place in the list, counted from 1.
 type Numbered<'s> = (usize, &'s Secret);
 
 /// What became of one scheme.
-enum Outcome {
-    On(Box<Branch>),
-    /// The source did not ask for it, or none of its secrets is of its kind.
-    Off,
+enum Outcome<T> {
+    On(T),
+    /// The source did not ask for it.
+    NotAsked,
+    /// None of the secrets is of its kind.
+    NoKey,
 }
 
 pub(super) fn branches(
@@ -38,8 +39,7 @@ pub(super) fn branches(
     let mut errors = vec![];
     let schemes = alternatives(scheme, &mut errors);
     check_params(scheme, &schemes, params, &mut errors);
-    let unverified = schemes.iter().all(|one| one.kind == Some(Kind::Unverified));
-    check_secrets(secrets, unverified, &mut errors);
+    check_secrets(secrets, &schemes, params, &mut errors);
     if !errors.is_empty() {
         return Err(errors);
     }
@@ -58,8 +58,8 @@ pub(super) fn branches(
             .filter(|(number, _)| one.secret.is_none_or(|only| only == *number))
             .collect();
         match building.branch(one, &numbered) {
-            Ok(Outcome::On(branch)) => branches.push(*branch),
-            Ok(Outcome::Off) => {}
+            Ok(Outcome::On(branch)) => branches.push(branch),
+            Ok(Outcome::NotAsked | Outcome::NoKey) => {}
             Err(error) => building.errors.push(error),
         }
     }
@@ -67,6 +67,19 @@ pub(super) fn branches(
 }
 
 fn alternatives<'s>(scheme: &'s Scheme, errors: &mut Vec<SetupError>) -> Vec<&'s Scheme> {
+    let nests = |one: &Scheme| !one.also.is_empty() || !one.any_of.is_empty();
+    if scheme
+        .any_of
+        .iter()
+        .chain([scheme])
+        .flat_map(|one| &one.also)
+        .any(nests)
+    {
+        errors.push(SetupError::new(
+            "nested_also",
+            "an entry of `also` has an `also` or `any_of` itself",
+        ));
+    }
     if scheme.any_of.is_empty() {
         return vec![scheme];
     }
@@ -85,8 +98,25 @@ fn alternatives<'s>(scheme: &'s Scheme, errors: &mut Vec<SetupError>) -> Vec<&'s
     scheme.any_of.iter().collect()
 }
 
-fn check_secrets(secrets: &[Secret], unverified: bool, errors: &mut Vec<SetupError>) {
-    if unverified {
+fn check_secrets(
+    secrets: &[Secret],
+    schemes: &[&Scheme],
+    params: &Params,
+    errors: &mut Vec<SetupError>,
+) {
+    let publishes = schemes.iter().any(|one| one.key_source.is_some());
+    let fetches = publishes && params.fetch_keys;
+    let mut also = schemes.iter().flat_map(|one| &one.also);
+    if params.fetch_keys && !publishes && also.all(|one| one.key_source.is_none()) {
+        errors.push(
+            SetupError::new(
+                "nothing_to_fetch",
+                "this scheme has no keys that could be fetched",
+            )
+            .hint("remove `fetch_keys`"),
+        );
+    }
+    if schemes.iter().all(|one| one.kind == Some(Kind::Unverified)) {
         if !secrets.is_empty() {
             errors.push(
                 SetupError::new(
@@ -98,11 +128,13 @@ fn check_secrets(secrets: &[Secret], unverified: bool, errors: &mut Vec<SetupErr
         }
         return;
     }
-    if secrets.is_empty() {
-        errors.push(
-            SetupError::new("no_secret", "there is no secret to verify with")
-                .hint("give at least one, as `env:NAME` or `file:PATH`"),
-        );
+    if secrets.is_empty() && !fetches {
+        let hint = if publishes {
+            "give the sender's public key or certificate, or let `fetch_keys = true` fetch it from the sender"
+        } else {
+            "give at least one, as `env:NAME` or `file:PATH`"
+        };
+        errors.push(SetupError::new("no_secret", "there is no secret to verify with").hint(hint));
     }
     for (number, secret) in (1..).zip(secrets) {
         if secret.is_empty() {
@@ -157,11 +189,12 @@ impl Scheme {
 
     /// How much of a request this one scheme covers.
     fn covers(&self) -> Coverage {
-        let covers_body = self
-            .signed
-            .iter()
-            .any(|part| matches!(part, Part::Body | Part::CanonicalJson | Part::FormSorted))
-            || self.body_hash.is_some();
+        let covers_body = self.signed.iter().chain(self.claims.values()).any(|part| {
+            matches!(
+                part,
+                Part::Body | Part::BodySha256 | Part::CanonicalJson | Part::FormSorted
+            )
+        }) || self.body_hash.is_some();
         self.coverage.unwrap_or(if covers_body {
             Coverage::Full
         } else {
@@ -173,22 +206,38 @@ impl Scheme {
     #[must_use]
     pub fn params(&self) -> Vec<String> {
         let mut names: Vec<String> = vec![];
-        for one in std::iter::once(self).chain(&self.any_of) {
-            names.extend(one.opt_in.clone());
-            names.extend(one.signed.iter().filter_map(|part| match part {
-                Part::Param(name) => Some(name.clone()),
-                _ => None,
-            }));
-            if let Some(credential) = &one.credential {
-                names.extend(param_name(&credential.name).map(str::to_owned));
-                if credential.place == Place::Basic {
-                    names.push("username".to_owned());
-                }
-            }
-        }
+        self.add_params(&mut names);
         names.sort();
         names.dedup();
         names
+    }
+
+    fn add_params(&self, names: &mut Vec<String>) {
+        names.extend(self.opt_in.clone());
+        names.extend(self.if_param.clone());
+        names.extend(self.bind.values().cloned());
+        let parts = self.signed.iter().chain(self.claims.values());
+        names.extend(parts.filter_map(|part| match part {
+            Part::Param(name) => Some(name.clone()),
+            _ => None,
+        }));
+        if let Some(credential) = &self.credential {
+            names.extend(param_name(&credential.name).map(str::to_owned));
+            if credential.place == Place::Basic {
+                names.push("username".to_owned());
+            }
+        }
+        if let Some(source) = &self.key_source {
+            names.extend(source.ca_param.clone());
+            let texts = [source.url.as_deref(), source.post.as_deref()];
+            for text in texts.into_iter().flatten() {
+                let after = text.split("{param:").skip(1);
+                names.extend(after.filter_map(|rest| Some(rest.split_once('}')?.0.to_owned())));
+            }
+        }
+        for one in self.any_of.iter().chain(&self.also) {
+            one.add_params(names);
+        }
     }
 }
 
@@ -207,54 +256,110 @@ struct Building<'b> {
 }
 
 impl Building<'_> {
-    fn branch(&mut self, scheme: &Scheme, secrets: &[Numbered<'_>]) -> Result<Outcome, SetupError> {
-        if let Some(name) = &scheme.opt_in
-            && self.params.values.get(name).map(String::as_str) != Some("true")
-        {
-            return Ok(Outcome::Off);
-        }
-        let kind = scheme.kind.ok_or_else(|| {
-            SetupError::new("no_kind", "the scheme has no `kind`")
-                .hint("`mac`, `keyed_hash`, `static` or `unverified`")
-        })?;
-        let check = match kind {
-            Kind::Mac | Kind::KeyedHash => self
-                .mac(kind, scheme, secrets)?
-                .map(|mac| Check::Mac(Box::new(mac))),
-            Kind::Static => self.credential(scheme, secrets)?.map(Check::Static),
-            Kind::Unverified => Some(Check::Unverified),
+    fn branch(
+        &mut self,
+        scheme: &Scheme,
+        secrets: &[Numbered<'_>],
+    ) -> Result<Outcome<Branch>, SetupError> {
+        let mut conditions = match self.condition(scheme, secrets)? {
+            Outcome::On(first) => vec![first],
+            Outcome::NotAsked => return Ok(Outcome::NotAsked),
+            Outcome::NoKey => return Ok(Outcome::NoKey),
         };
-        let Some(check) = check else {
-            return Ok(Outcome::Off);
-        };
-        let or_whole = |own: &Vec<_>, whole: &Vec<_>| {
-            if own.is_empty() {
-                whole.clone()
-            } else {
-                own.clone()
+        for also in &scheme.also {
+            match self.condition(also, secrets)? {
+                Outcome::On(condition) => conditions.push(condition),
+                Outcome::NotAsked => {}
+                Outcome::NoKey => {
+                    return Err(SetupError::new(
+                        "no_key",
+                        "the source asks for a further check, and there is no key for it",
+                    )
+                    .hint(
+                        "give the sender's public key as a secret too, or set `fetch_keys = true`",
+                    ));
+                }
             }
-        };
+        }
+        fn or_whole<'s, T>(own: &'s [T], whole: &'s [T]) -> &'s [T] {
+            if own.is_empty() { whole } else { own }
+        }
+        let whole = self.whole;
         let body_time = scheme
             .body_timestamp
             .as_ref()
-            .or(self.whole.body_timestamp.as_ref());
-        Ok(Outcome::On(Box::new(Branch {
-            check,
-            require: scheme
-                .require
-                .iter()
-                .map(|(name, value)| (name.to_ascii_lowercase(), value.clone()))
-                .collect(),
+            .or(whole.body_timestamp.as_ref());
+        Ok(Outcome::On(Branch {
+            conditions,
             coverage: scheme.covers(),
             extractor: Extractor::new(
-                &or_whole(&scheme.event_id, &self.whole.event_id),
-                &or_whole(&scheme.event_type, &self.whole.event_type),
+                or_whole(&scheme.event_id, &whole.event_id),
+                or_whole(&scheme.event_type, &whole.event_type),
+                or_whole(&scheme.dedupe_by, &whole.dedupe_by),
                 body_time.map(|time| {
                     let clock = self.clock(time.unit, time.past, time.future);
                     (time.json.as_str(), clock)
                 }),
             ),
-        })))
+        }))
+    }
+
+    fn condition(
+        &mut self,
+        scheme: &Scheme,
+        secrets: &[Numbered<'_>],
+    ) -> Result<Outcome<Condition>, SetupError> {
+        let given = |name: &String| self.params.values.get(name).map(String::as_str);
+        let opted_out = scheme
+            .opt_in
+            .as_ref()
+            .is_some_and(|name| given(name) != Some("true"));
+        let lacks_param = scheme
+            .if_param
+            .as_ref()
+            .is_some_and(|name| given(name).is_none());
+        if opted_out || lacks_param {
+            return Ok(Outcome::NotAsked);
+        }
+        let kind = scheme.kind.ok_or_else(|| {
+            SetupError::new("no_kind", "the scheme has no `kind`")
+                .hint("`mac`, `keyed_hash`, `signature`, `jwt`, `static` or `unverified`")
+        })?;
+        let check = match kind {
+            Kind::Mac | Kind::KeyedHash | Kind::Signature => self
+                .signed(kind, scheme, secrets)?
+                .map(|check| Check::Signed(Box::new(check))),
+            Kind::Jwt => self
+                .jwt(scheme, secrets)?
+                .map(|check| Check::Jwt(Box::new(check))),
+            Kind::Static => self.credential(scheme, secrets)?.map(Check::Static),
+            Kind::Unverified => Some(Check::Unverified),
+        };
+        let Some(check) = check else {
+            return Ok(Outcome::NoKey);
+        };
+        let mut bound = Bound::default();
+        for (place, name) in &scheme.bind {
+            let Some(value) = self.params.values.get(name) else {
+                continue;
+            };
+            let site = Site::new(place, &mut bound.pointers).ok_or_else(|| {
+                SetupError::new("bad_place", "`bind` names no place that a sender writes to")
+            })?;
+            bound.values.push((site, value.clone().into_bytes()));
+        }
+        let lower = |name: &String| name.to_ascii_lowercase();
+        Ok(Outcome::On(Condition {
+            check,
+            unless: scheme.unless.iter().map(lower).collect(),
+            require: scheme
+                .require
+                .iter()
+                .map(|(name, value)| (lower(name), value.clone()))
+                .collect(),
+            each: scheme.each.as_deref().map(List::new),
+            bound,
+        }))
     }
 
     fn clock(&self, unit: TimeUnit, past: Window, future: Window) -> Clock {
@@ -269,118 +374,12 @@ impl Building<'_> {
         }
     }
 
-    fn mac(
-        &mut self,
-        kind: Kind,
-        scheme: &Scheme,
-        secrets: &[Numbered<'_>],
-    ) -> Result<Option<MacCheck>, SetupError> {
-        let signature = signature(scheme)?;
-        let time = scheme
-            .timestamp
-            .as_ref()
-            .map(|time| self.time_place(time, &signature))
-            .transpose()?;
-        if scheme.signed.is_empty() {
-            return Err(SetupError::new("nothing_signed", "`signed` is missing")
-                .hint("such as `signed = [\"{timestamp}\", \".\", \"{body}\"]`"));
-        }
-        if scheme.signed.contains(&Part::Timestamp) && time.is_none() {
-            return Err(SetupError::new(
-                "no_timestamp",
-                "`signed` has `{timestamp}`, but the scheme has no `timestamp`",
-            ));
-        }
-        let (algorithms, algorithm) = algorithms(kind, scheme)?;
-        let keys = self.usable(secrets, |secret| key_bytes(&scheme.key, secret));
-        if keys.is_empty() {
-            return Ok(None);
-        }
-        let template = Template::new(&scheme.signed, scheme.body_hash.as_deref(), self.params)?;
-        Ok(Some(MacCheck {
-            signature,
-            template,
-            time,
-            keys: algorithms
-                .into_iter()
-                .map(|algorithm| {
-                    let prepared = keys.iter().filter_map(|key| Key::new(algorithm, key));
-                    (algorithm, prepared.collect())
-                })
-                .collect(),
-            algorithm,
-            algorithm_optional: scheme.alg.is_some(),
-        }))
-    }
-
-    fn time_place(&self, time: &Timestamp, signature: &Signature) -> Result<TimePlace, SetupError> {
-        let beside = matches!(
-            signature.form,
-            SignatureForm::Pairs | SignatureForm::PairSets
-        );
-        if time.header.is_none() && !beside {
-            return Err(SetupError::new(
-                "no_timestamp",
-                "`timestamp` has no `header`, and the signature is no list of pairs with a time",
-            ));
-        }
-        Ok(TimePlace {
-            header: time.header.as_deref().map(str::to_ascii_lowercase),
-            clock: self.clock(time.unit, time.past, time.future),
-        })
-    }
-
-    fn credential(
-        &mut self,
-        scheme: &Scheme,
-        secrets: &[Numbered<'_>],
-    ) -> Result<Option<CredentialCheck>, SetupError> {
-        let Some(Credential { place, name }) = &scheme.credential else {
-            return Err(SetupError::new("no_credential", "`credential` is missing")
-                .hint("such as `credential = { in = \"header\", name = \"X-Api-Key\" }`"));
-        };
-        let name = match param_name(name) {
-            None => name.as_str(),
-            Some(param) => match self.params.values.get(param) {
-                None => return Ok(None),
-                Some(value) => value.as_str(),
-            },
-        };
-        if name.is_empty() && matches!(place, Place::Header | Place::Query) {
-            return Err(SetupError::new(
-                "no_credential",
-                "`credential` has no `name`",
-            ));
-        }
-        let username = self.params.values.get("username").cloned();
-        let expected = self.usable(secrets, |secret| {
-            let key = key_bytes(&scheme.key, secret)?;
-            match (&username, place) {
-                (Some(user), Place::Basic) => Ok([user.as_bytes(), b":".as_slice(), &key].concat()),
-                (None, Place::Basic) if !key.contains(&b':') => Err(Unusable::NoUser),
-                _ => Ok(key),
-            }
-        });
-        if expected.is_empty() {
-            return Ok(None);
-        }
-        let name = match place {
-            Place::Query => name.to_owned(),
-            Place::Basic | Place::Bearer | Place::Header => name.to_ascii_lowercase(),
-        };
-        Ok(Some(CredentialCheck::new(
-            *place,
-            &name,
-            expected.iter().map(Vec::as_slice),
-        )))
-    }
-
-    /// The keys of those secrets that the scheme can use.
-    fn usable(
+    /// What those secrets are to the scheme that it can use.
+    fn usable<T>(
         &mut self,
         secrets: &[Numbered<'_>],
-        key: impl Fn(&Secret) -> Result<Vec<u8>, Unusable>,
-    ) -> Vec<Vec<u8>> {
+        key: impl Fn(&Secret) -> Result<T, Unusable>,
+    ) -> Vec<T> {
         let mut keys = vec![];
         for (number, secret) in secrets {
             match key(secret) {
@@ -397,9 +396,12 @@ impl Building<'_> {
     }
 
     fn finish(mut self, branches: Vec<Branch>) -> Result<Vec<Branch>, Vec<SetupError>> {
+        let mut explained = vec![];
         for (number, error) in self.unusable {
             let used = self.used.get(number - 1).copied().unwrap_or_default();
-            if !used && !self.errors.contains(&error) {
+            // The first scheme's reason is the likeliest; each further one would only be noise.
+            if !used && !explained.contains(&number) {
+                explained.push(number);
                 self.errors.push(error);
             }
         }
@@ -418,71 +420,4 @@ impl Building<'_> {
             Err(self.errors)
         }
     }
-}
-
-fn signature(scheme: &Scheme) -> Result<Signature, SetupError> {
-    let Some(signature) = &scheme.signature else {
-        return Err(SetupError::new("no_signature", "`signature` is missing")
-            .hint("such as `signature = { header = \"X-Signature\", encoding = \"hex\" }`"));
-    };
-    let pairs = matches!(
-        signature.form,
-        SignatureForm::Pairs | SignatureForm::PairSets
-    );
-    if pairs && signature.key.is_empty() {
-        return Err(SetupError::new(
-            "no_signature",
-            "`signature` is a list of pairs without the `key` of the signature",
-        ));
-    }
-    Ok(Signature {
-        header: signature.header.to_ascii_lowercase(),
-        ..signature.clone()
-    })
-}
-
-/// The header that names an algorithm, and its values with the algorithm's place in the list.
-type AlgorithmChoice = Option<(String, Vec<(String, usize)>)>;
-
-fn algorithms(
-    kind: Kind,
-    scheme: &Scheme,
-) -> Result<(Vec<Algorithm>, AlgorithmChoice), SetupError> {
-    let mut list: Vec<Algorithm> = scheme.alg.into_iter().collect();
-    let choice = scheme.alg_from.as_ref().map(|from| {
-        let values = from
-            .map
-            .iter()
-            .map(|(value, algorithm)| {
-                let index = list.iter().position(|known| known == algorithm);
-                let index = index.unwrap_or_else(|| {
-                    list.push(*algorithm);
-                    list.len() - 1
-                });
-                (value.clone(), index)
-            })
-            .collect();
-        (from.header.to_ascii_lowercase(), values)
-    });
-    if list.is_empty() {
-        return Err(SetupError::new("no_algorithm", "`alg` is missing")
-            .hint("`hmac-sha256` is the usual one"));
-    }
-    let keyed_hash = kind == Kind::KeyedHash;
-    if list
-        .iter()
-        .any(|one| (*one == Algorithm::Sha256) != keyed_hash)
-    {
-        return Err(SetupError::new(
-            "wrong_algorithm",
-            "`alg` does not fit `kind`: `mac` takes `hmac-...`, `keyed_hash` takes `sha256`",
-        ));
-    }
-    if scheme.signed.contains(&Part::Secret) != keyed_hash {
-        return Err(SetupError::new(
-            "secret_part",
-            "`{secret}` belongs into `signed` with `kind = \"keyed_hash\"`, and only there",
-        ));
-    }
-    Ok((list, choice))
 }

@@ -1,7 +1,9 @@
 //! Canonical JSON, as Python's `json.dumps(x, sort_keys=True, separators=(",", ":"), ensure_ascii=False)` writes
 //! it after integral floats were made integers.
 //!
-//! Keys are sorted by code point, of duplicate keys the last counts, integers of any size keep their digits.
+//! Keys are sorted by code point; integers of any size keep their digits. A key that stands twice in an object is
+//! refused: Python lets the last one count and other programs the first, so the same signature would stand for two
+//! documents.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -37,7 +39,7 @@ pub(super) fn canonical(body: &[u8]) -> Result<Vec<u8>, Rejection> {
 
 fn not_json() -> Rejection {
     Rejection::malformed(
-        "the body is not JSON of at most 128 levels, and its canonical form is signed",
+        "the body is not JSON of at most 128 levels with each key once, and its canonical form is signed",
     )
 }
 
@@ -71,7 +73,9 @@ impl<'t> Reader<'t> {
             let key: String = serde_json::from_str(self.string()?).ok()?;
             self.peek()?;
             self.take(1)?;
-            object.insert(key, self.value(depth + 1)?);
+            if object.insert(key, self.value(depth + 1)?).is_some() {
+                return None;
+            }
             if self.peek()? == b',' {
                 self.take(1)?;
             }

@@ -34,24 +34,24 @@ impl Clock {
         let age = Duration::from_millis(now_ms.saturating_sub(time_ms));
         let advance = Duration::from_millis(time_ms.saturating_sub(now_ms));
         if let Some(past) = self.past.0.filter(|past| age > *past) {
-            return Err(Rejection {
-                code: "stale",
-                detail: format!(
+            return Err(Rejection::new(
+                "stale",
+                format!(
                     "the timestamp is {} s old; at most {} s are allowed",
                     age.as_secs(),
                     past.as_secs()
                 ),
-            });
+            ));
         }
         if let Some(future) = self.future.0.filter(|future| advance > *future) {
-            return Err(Rejection {
-                code: "future",
-                detail: format!(
+            return Err(Rejection::new(
+                "future",
+                format!(
                     "the timestamp is {} s ahead of this machine's clock; at most {} s are allowed",
                     advance.as_secs(),
                     future.as_secs()
                 ),
-            });
+            ));
         }
         Ok(())
     }

@@ -9,8 +9,10 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
+use super::pointer::{Found, Pointers};
 use super::scheme::Place;
-use super::{Rejection, Request, extract, headers};
+use super::site::Site;
+use super::{Rejection, Request, View, headers};
 
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
@@ -20,8 +22,10 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 /// A place and what may stand there.
 pub(super) struct CredentialCheck {
     pub(super) place: Place,
-    /// Lower-case header name, or parameter name.
+    /// Lower-case header name, parameter name, or pointer.
     pub(super) name: String,
+    pointers: Pointers,
+    site: Site,
     expected: Vec<[u8; 32]>,
 }
 
@@ -32,14 +36,27 @@ impl CredentialCheck {
         name: &str,
         expected: impl Iterator<Item = &'s [u8]>,
     ) -> Self {
+        let mut pointers = Pointers::default();
+        let site = match place {
+            Place::Basic | Place::Bearer => Site::Header("authorization".to_owned()),
+            Place::Header => Site::Header(name.to_owned()),
+            Place::Query => Site::Query(name.to_owned()),
+            Place::Json => Site::Json {
+                slot: pointers.add(name),
+                pointer: name.to_owned(),
+            },
+        };
         Self {
             place,
             name: name.to_owned(),
+            pointers,
+            site,
             expected: expected.map(|bytes| Sha256::digest(bytes).into()).collect(),
         }
     }
 
-    pub(super) fn check(&self, request: Request<'_>) -> Result<(), Rejection> {
+    pub(super) fn check(&self, view: View<'_>) -> Result<(), Rejection> {
+        let request = view.request;
         let matches = match self.place {
             Place::Basic => {
                 let text = self.authorization(request, "basic")?;
@@ -49,23 +66,18 @@ impl CredentialCheck {
                 self.matches(&bytes)
             }
             Place::Bearer => self.matches(self.authorization(request, "bearer")?.as_bytes()),
-            Place::Header => self.matches(headers::required(request, &self.name)?.as_bytes()),
-            Place::Query => {
-                let value =
-                    extract::query(request.target, &self.name).ok_or_else(|| Rejection {
-                        code: "missing_parameter",
-                        detail: format!("query parameter `{}` is missing", self.name),
-                    })?;
-                self.matches(value.as_bytes())
+            Place::Header | Place::Query | Place::Json => {
+                let found: Found<'_> = self.pointers.find_strict(view.json)?;
+                self.matches(self.site.required(view, &found)?.as_bytes())
             }
         };
         if bool::from(matches) {
             return Ok(());
         }
-        Err(Rejection {
-            code: "bad_credential",
-            detail: format!("{} is none of the configured secrets", self.describe()),
-        })
+        Err(Rejection::new(
+            "bad_credential",
+            format!("{} is none of the configured secrets", self.describe()),
+        ))
     }
 
     fn authorization<'r>(
@@ -78,10 +90,10 @@ impl CredentialCheck {
             Some((scheme, credential)) if scheme.eq_ignore_ascii_case(wanted) => {
                 Ok(credential.trim_start_matches(' '))
             }
-            _ => Err(Rejection {
-                code: "missing_header",
-                detail: format!("header `authorization` holds no {} credential", self.word()),
-            }),
+            _ => Err(Rejection::new(
+                "missing_header",
+                format!("header `authorization` holds no {} credential", self.word()),
+            )),
         }
     }
 
@@ -104,8 +116,7 @@ impl CredentialCheck {
             Place::Basic | Place::Bearer => {
                 format!("the {} credential in `authorization`", self.word())
             }
-            Place::Header => format!("header `{}`", self.name),
-            Place::Query => format!("query parameter `{}`", self.name),
+            Place::Header | Place::Query | Place::Json => self.site.to_string(),
         }
     }
 }

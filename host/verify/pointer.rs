@@ -1,13 +1,19 @@
 //! JSON Pointers (RFC 6901), several at once, in one pass over the text and without building its tree.
 //!
-//! Of duplicate keys the last counts, as for `serde_json::Value` and so for plugins. Numbers keep the spelling of
-//! the source. A text that is not JSON has nothing at any pointer.
+//! Of duplicate keys the last counts, as for `serde_json::Value` and so for plugins; what a signature rests on is
+//! looked up with [`Pointers::find_strict`], which refuses them, since other programs let the first count. Numbers
+//! keep the spelling of the source. A text that is not JSON has nothing at any pointer.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+
+use super::Rejection;
+
+/// What an error of a strict search says; everything else is the text not being JSON.
+const DUPLICATE: &str = "duplicate key on a signed path";
 
 /// A set of pointers, each with the number that [`Pointers::add`] gave it.
 #[derive(Clone, Debug, Default)]
@@ -26,11 +32,32 @@ struct Node {
     below: Vec<usize>,
 }
 
-/// What stood at the pointers, by number. Only strings, numbers and booleans count.
-pub(crate) type Found<'b> = Vec<Option<Cow<'b, str>>>;
+/// What stood at the pointers, by number, as it is written in the text.
+#[derive(Debug, Default)]
+pub(crate) struct Found<'b> {
+    raw: Vec<Option<&'b str>>,
+}
+
+impl<'b> Found<'b> {
+    /// The text of a string, number or boolean; other values do not count.
+    pub(crate) fn text(&self, slot: usize) -> Option<Cow<'b, str>> {
+        scalar(self.raw(slot)?)
+    }
+
+    /// Any value, as it is written.
+    pub(crate) fn raw(&self, slot: usize) -> Option<&'b str> {
+        *self.raw.get(slot)?
+    }
+
+    fn put(&mut self, slot: usize, value: Option<&'b str>) {
+        if let Some(place) = self.raw.get_mut(slot) {
+            *place = value;
+        }
+    }
+}
 
 impl Pointers {
-    /// Adds a pointer, or finds the number that it has.
+    /// Adds a pointer, or finds the number that it has. The empty pointer is the whole document.
     pub(crate) fn add(&mut self, pointer: &str) -> usize {
         let path: Vec<String> = pointer
             .split('/')
@@ -44,24 +71,41 @@ impl Pointers {
 
     /// Looks all pointers up in `text`.
     pub(crate) fn find<'b>(&self, text: &'b [u8]) -> Found<'b> {
-        let mut found = vec![None; self.count];
+        self.walk(text, false).unwrap_or_else(|_| self.nothing())
+    }
+
+    /// As [`Pointers::find`], but a key that stands twice in an object, on the way to a pointer, is an error.
+    pub(super) fn find_strict<'b>(&self, text: &'b [u8]) -> Result<Found<'b>, Rejection> {
+        match self.walk(text, true) {
+            Ok(found) => Ok(found),
+            Err(error) if error.to_string().starts_with(DUPLICATE) => Err(Rejection::malformed(
+                "a signed field of the body stands there twice",
+            )),
+            Err(_) => Ok(self.nothing()),
+        }
+    }
+
+    /// Half a document must not give half of its fields.
+    fn nothing<'b>(&self) -> Found<'b> {
+        Found {
+            raw: vec![None; self.count],
+        }
+    }
+
+    fn walk<'b>(&self, text: &'b [u8], strict: bool) -> Result<Found<'b>, serde_json::Error> {
+        let mut found = self.nothing();
         if self.count == 0 {
-            return found;
+            return Ok(found);
         }
         let mut json = serde_json::Deserializer::from_slice(text);
         let walk = Walk {
             node: &self.root,
             found: &mut found,
+            strict,
         };
-        // Half a document must not give half of its fields.
-        if walk
-            .deserialize(&mut json)
-            .and_then(|()| json.end())
-            .is_err()
-        {
-            found.fill(None);
-        }
-        found
+        walk.deserialize(&mut json)?;
+        json.end()?;
+        Ok(found)
     }
 }
 
@@ -90,6 +134,7 @@ impl Node {
 struct Walk<'n, 'f, 'b> {
     node: &'n Node,
     found: &'f mut Found<'b>,
+    strict: bool,
 }
 
 impl<'b> DeserializeSeed<'b> for Walk<'_, '_, 'b> {
@@ -100,9 +145,7 @@ impl<'b> DeserializeSeed<'b> for Walk<'_, '_, 'b> {
             return json.deserialize_any(self);
         };
         let raw: &'b RawValue = serde::Deserialize::deserialize(json)?;
-        if let Some(place) = self.found.get_mut(slot) {
-            *place = scalar(raw.get());
-        }
+        self.found.put(slot, Some(raw.get()));
         if !self.node.children.is_empty() {
             serde_json::Deserializer::from_str(raw.get())
                 .deserialize_any(self)
@@ -132,16 +175,24 @@ impl<'b> Visitor<'b> for Walk<'_, '_, 'b> {
     }
 
     fn visit_map<A: MapAccess<'b>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut seen: Vec<usize> = Vec::new();
         while let Some(child) = map.next_key_seed(Key(&self.node.children))? {
-            match child {
-                None => drop(map.next_value::<IgnoredAny>()?),
-                Some(node) => {
-                    clear(node, self.found);
-                    map.next_value_seed(Walk {
-                        node,
-                        found: self.found,
-                    })?;
-                }
+            let Some(index) = child else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            if !seen.contains(&index) {
+                seen.push(index);
+            } else if self.strict {
+                return Err(serde::de::Error::custom(DUPLICATE));
+            }
+            if let Some((_, node)) = self.node.children.get(index) {
+                clear(node, self.found);
+                map.next_value_seed(Walk {
+                    node,
+                    found: self.found,
+                    strict: self.strict,
+                })?;
             }
         }
         Ok(())
@@ -157,6 +208,7 @@ impl<'b> Visitor<'b> for Walk<'_, '_, 'b> {
                     .next_element_seed(Walk {
                         node,
                         found: self.found,
+                        strict: self.strict,
                     })?
                     .is_some(),
             };
@@ -195,35 +247,64 @@ impl<'b> Visitor<'b> for Walk<'_, '_, 'b> {
 /// A key that is used before takes everything back that it gave.
 fn clear(node: &Node, found: &mut Found<'_>) {
     for slot in &node.below {
-        if let Some(place) = found.get_mut(*slot) {
-            *place = None;
-        }
+        found.put(*slot, None);
     }
 }
 
-/// Reads a key as the child that it names, without a copy.
+/// Reads a key as the place of the child that it names, without a copy.
 struct Key<'n>(&'n [(String, Node)]);
 
-impl<'b, 'n> DeserializeSeed<'b> for Key<'n> {
-    type Value = Option<&'n Node>;
+impl<'b> DeserializeSeed<'b> for Key<'_> {
+    type Value = Option<usize>;
 
     fn deserialize<D: Deserializer<'b>>(self, json: D) -> Result<Self::Value, D::Error> {
         json.deserialize_str(self)
     }
 }
 
-impl<'n> Visitor<'_> for Key<'n> {
-    type Value = Option<&'n Node>;
+impl Visitor<'_> for Key<'_> {
+    type Value = Option<usize>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a key")
     }
 
     fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(self
-            .0
-            .iter()
-            .find(|(name, _)| name == key)
-            .map(|(_, node)| node))
+        Ok(self.0.iter().position(|(name, _)| name == key))
+    }
+}
+
+/// Hands each item of a list to `visit`, as it is written, until that says no. False if `list` is no list.
+pub(super) fn visit_items<'b>(list: &'b str, visit: impl FnMut(&'b str) -> bool) -> bool {
+    let mut stopped = false;
+    let items = Items {
+        visit,
+        stopped: &mut stopped,
+    };
+    let end = serde_json::Deserializer::from_str(list).deserialize_seq(items);
+    end.is_ok() || stopped
+}
+
+/// One item at a time, so that a list takes no memory of its own.
+struct Items<'s, F> {
+    visit: F,
+    stopped: &'s mut bool,
+}
+
+impl<'b, F: FnMut(&'b str) -> bool> Visitor<'b> for Items<'_, F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'b>>(mut self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(item) = seq.next_element::<&'b RawValue>()? {
+            if !(self.visit)(item.get()) {
+                *self.stopped = true;
+                return Err(serde::de::Error::custom("that is enough"));
+            }
+        }
+        Ok(())
     }
 }

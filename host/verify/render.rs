@@ -5,15 +5,16 @@ use std::borrow::Cow;
 use sha2::{Digest, Sha256};
 
 use super::part::{Part, UrlForm};
-use super::pointer::Pointers;
+use super::pointer::{Found, Pointers};
 use super::setup::SetupError;
-use super::{Params, Rejection, Request, canonical, extract, headers};
+use super::site::Site;
+use super::sns::SnsFields;
+use super::{Params, Rejection, Request, View, canonical, extract, headers};
 
 /// The signed parts, prepared.
 #[derive(Debug, Default)]
 pub(super) struct Template {
     pieces: Vec<Piece>,
-    pointers: Pointers,
     /// Parameter of the URL that holds the body's SHA-256 in hexadecimal.
     body_hash: Option<String>,
 }
@@ -22,13 +23,16 @@ pub(super) struct Template {
 enum Piece {
     Bytes(Vec<u8>),
     Body,
+    BodySha256,
+    BodyCrc32,
     Timestamp,
     Header(String),
     Method,
-    Url(String),
+    Url(String, UrlForm),
+    Site(Site),
     FormSorted,
-    Json(usize),
     CanonicalJson,
+    Sns(SnsFields),
     Secret,
 }
 
@@ -40,69 +44,154 @@ pub(super) enum Slice<'r> {
 }
 
 impl Template {
-    /// Prepares `parts` with the parameters of a source.
+    /// Prepares `parts` with the parameters of a source. What they look up in the body goes into `pointers`.
     pub(super) fn new(
         parts: &[Part],
         body_hash: Option<&str>,
         params: &Params,
+        pointers: &mut Pointers,
     ) -> Result<Self, SetupError> {
-        let mut template = Self {
-            body_hash: body_hash.map(str::to_owned),
-            ..Self::default()
-        };
+        let mut pieces = Vec::with_capacity(parts.len());
         for part in parts {
-            let piece = match part {
+            pieces.push(match part {
                 Part::Text(text) => Piece::Bytes(text.as_bytes().to_vec()),
                 Part::Body => Piece::Body,
+                Part::BodySha256 => Piece::BodySha256,
+                Part::BodyCrc32 => Piece::BodyCrc32,
                 Part::Timestamp => Piece::Timestamp,
                 Part::Header(name) => Piece::Header(name.clone()),
                 Part::Method => Piece::Method,
-                Part::Url(form) => Piece::Url(public_url(*form, params)?),
+                Part::Url(UrlForm::Request) => Piece::Url(String::new(), UrlForm::Request),
+                Part::Url(form) => Piece::Url(public_url(*form, params)?, *form),
+                Part::Query(name) => Piece::Site(Site::Query(name.clone())),
+                Part::Form(name) => Piece::Site(Site::Form(name.clone())),
                 Part::FormSorted => Piece::FormSorted,
-                Part::Json(pointer) => Piece::Json(template.pointers.add(pointer)),
+                Part::Json(pointer) => Piece::Site(Site::Json {
+                    slot: pointers.add(pointer),
+                    pointer: pointer.clone(),
+                }),
                 Part::CanonicalJson => Piece::CanonicalJson,
+                Part::Sns => Piece::Sns(SnsFields::new(pointers)),
                 Part::Param(name) => Piece::Bytes(params.required(name)?.as_bytes().to_vec()),
                 Part::Secret => Piece::Secret,
-            };
-            template.pieces.push(piece);
+            });
         }
-        Ok(template)
+        Ok(Self {
+            pieces,
+            body_hash: body_hash.map(str::to_owned),
+        })
     }
 
     /// Renders the parts of one request.
-    pub(super) fn render<'r>(&'r self, request: Request<'r>) -> Result<Vec<Slice<'r>>, Rejection> {
-        let mut found = self.pointers.find(request.body);
+    pub(super) fn render<'r>(
+        &'r self,
+        view: View<'r>,
+        found: &Found<'r>,
+    ) -> Result<Vec<Slice<'r>>, Rejection> {
         self.pieces
             .iter()
-            .map(|piece| {
-                let bytes = match piece {
-                    Piece::Timestamp => return Ok(Slice::Timestamp),
-                    Piece::Secret => return Ok(Slice::Secret),
-                    Piece::Bytes(bytes) => Cow::Borrowed(bytes.as_slice()),
-                    Piece::Body => Cow::Borrowed(request.body),
-                    Piece::Header(name) => {
-                        Cow::Borrowed(headers::required(request, name)?.as_bytes())
-                    }
-                    Piece::Method => Cow::Borrowed(request.method.as_bytes()),
-                    Piece::Url(url) => {
-                        let url = with_query(url, request.target);
-                        if let Some(name) = &self.body_hash {
-                            check_body_hash(&url, name, request.body)?;
-                        }
-                        Cow::Owned(url.into_bytes())
-                    }
-                    Piece::FormSorted => Cow::Owned(form_sorted(request)?),
-                    Piece::Json(slot) => match found.get_mut(*slot).and_then(Option::take) {
-                        None => Cow::Borrowed(&[][..]),
-                        Some(Cow::Borrowed(text)) => Cow::Borrowed(text.as_bytes()),
-                        Some(Cow::Owned(text)) => Cow::Owned(text.into_bytes()),
-                    },
-                    Piece::CanonicalJson => Cow::Owned(canonical::canonical(request.body)?),
-                };
-                Ok(Slice::Bytes(bytes))
-            })
+            .map(|piece| self.piece(piece, view, found))
             .collect()
     }
+
+    fn piece<'r>(
+        &'r self,
+        piece: &'r Piece,
+        view: View<'r>,
+        found: &Found<'r>,
+    ) -> Result<Slice<'r>, Rejection> {
+        let request = view.request;
+        let bytes = match piece {
+            Piece::Timestamp => return Ok(Slice::Timestamp),
+            Piece::Secret => return Ok(Slice::Secret),
+            Piece::Bytes(bytes) => Cow::Borrowed(bytes.as_slice()),
+            Piece::Body => Cow::Borrowed(request.body),
+            Piece::BodySha256 => Cow::Owned(hex::encode(Sha256::digest(request.body)).into_bytes()),
+            Piece::BodyCrc32 => Cow::Owned(crc32fast::hash(request.body).to_string().into_bytes()),
+            Piece::Header(name) => Cow::Borrowed(headers::required(request, name)?.as_bytes()),
+            Piece::Method => Cow::Borrowed(request.method.as_bytes()),
+            Piece::Url(url, form) => {
+                let url = request_url(url, *form, request)?;
+                if let Some(name) = &self.body_hash {
+                    check_body_hash(&url, name, request.body)?;
+                }
+                Cow::Owned(url.into_bytes())
+            }
+            Piece::Site(site) => match site.optional(view, found)? {
+                None => Cow::Borrowed(&[][..]),
+                Some(Cow::Borrowed(text)) => Cow::Borrowed(text.as_bytes()),
+                Some(Cow::Owned(text)) => Cow::Owned(text.into_bytes()),
+            },
+            Piece::FormSorted => Cow::Owned(form_sorted(request)?),
+            Piece::CanonicalJson => Cow::Owned(canonical::canonical(request.body)?),
+            Piece::Sns(fields) => Cow::Owned(fields.lines(found)?.into_bytes()),
+        };
+        Ok(Slice::Bytes(bytes))
+    }
+}
+
+/// All slices in one piece, for algorithms that want that.
+pub(super) fn assemble(slices: &[Slice<'_>], time: Option<&str>) -> Vec<u8> {
+    let mut message = Vec::new();
+    for slice in slices {
+        match slice {
+            Slice::Bytes(bytes) => message.extend_from_slice(bytes),
+            Slice::Timestamp => message.extend_from_slice(time.unwrap_or_default().as_bytes()),
+            Slice::Secret => {}
+        }
+    }
+    message
+}
+
+/// The URL of this request in the form that is signed.
+fn request_url(url: &str, form: UrlForm, request: Request<'_>) -> Result<String, Rejection> {
+    Ok(match form {
+        UrlForm::Request => {
+            format!(
+                "https://{}{}",
+                headers::required(request, "host")?,
+                request.target
+            )
+        }
+        UrlForm::PercentDecoded => percent_decoded(&with_query(url, request.target)),
+        UrlForm::Configured | UrlForm::WithPort | UrlForm::WithoutPort => {
+            with_query(url, request.target)
+        }
+    })
+}
+
+/// Decodes the twelve escapes that `HubSpot` lists in its documentation, in one pass, and no others.
+fn percent_decoded(url: &str) -> String {
+    const DECODED: [(&str, &str); 12] = [
+        ("%3A", ":"),
+        ("%2F", "/"),
+        ("%3F", "?"),
+        ("%40", "@"),
+        ("%21", "!"),
+        ("%24", "$"),
+        ("%27", "'"),
+        ("%28", "("),
+        ("%29", ")"),
+        ("%2A", "*"),
+        ("%2C", ","),
+        ("%3B", ";"),
+    ];
+    let mut out = String::with_capacity(url.len());
+    let mut rest = url;
+    while let Some(at) = rest.find('%') {
+        let (before, escape) = rest.split_at(at);
+        out.push_str(before);
+        let known = escape.get(..3).and_then(|three| {
+            DECODED
+                .iter()
+                .find(|(written, _)| three.eq_ignore_ascii_case(written))
+        });
+        let (text, len) = known.map_or(("%", 1), |(_, decoded)| (*decoded, 3));
+        out.push_str(text);
+        rest = escape.get(len..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    out
 }
 
 fn public_url(form: UrlForm, params: &Params) -> Result<String, SetupError> {
@@ -118,7 +207,9 @@ fn public_url(form: UrlForm, params: &Params) -> Result<String, SetupError> {
         return Err(bad_url(url));
     };
     let port = match form {
-        UrlForm::Configured => return Ok(url.to_owned()),
+        UrlForm::Configured | UrlForm::PercentDecoded | UrlForm::Request => {
+            return Ok(url.to_owned());
+        }
         UrlForm::WithoutPort => String::new(),
         UrlForm::WithPort => match parsed.port_u16() {
             Some(port) => format!(":{port}"),
@@ -147,17 +238,14 @@ fn with_query(url: &str, target: &str) -> String {
 
 /// The URL is signed, and through its parameter the body is.
 fn check_body_hash(url: &str, name: &str, body: &[u8]) -> Result<(), Rejection> {
-    let stated = extract::query(url, name).ok_or_else(|| Rejection {
-        code: "missing_parameter",
-        detail: format!("query parameter `{name}` is missing"),
-    })?;
+    let stated = extract::query(url, name).ok_or_else(|| Site::Query(name.to_owned()).absent())?;
     if stated.eq_ignore_ascii_case(&hex::encode(Sha256::digest(body))) {
         return Ok(());
     }
-    Err(Rejection {
-        code: "bad_signature",
-        detail: format!("query parameter `{name}` is not the hash of this body"),
-    })
+    Err(Rejection::new(
+        "bad_signature",
+        format!("query parameter `{name}` is not the hash of this body"),
+    ))
 }
 
 /// A body that is no form would not be covered at all, so it is refused.
@@ -165,13 +253,9 @@ fn form_sorted(request: Request<'_>) -> Result<Vec<u8>, Rejection> {
     if request.body.is_empty() {
         return Ok(Vec::new());
     }
-    let is_form = crate::event::header(request.headers, "content-type").is_some_and(|kind| {
-        kind.to_ascii_lowercase()
-            .starts_with("application/x-www-form-urlencoded")
-    });
     let body = std::str::from_utf8(request.body)
         .ok()
-        .filter(|_| is_form)
+        .filter(|_| extract::is_form(request))
         .ok_or_else(|| Rejection::malformed("the body is not a form, and its fields are signed"))?;
     let mut fields: Vec<_> = extract::fields(body).collect();
     fields.sort_unstable();

@@ -7,10 +7,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::Deserialize;
 
+use crate::fetch::HostRule;
+
 use super::Coverage;
-use super::part::{Extract, Part};
+use super::part::{Extract, Part, Source};
 
 /// How requests are judged, and where their event's id and type stand.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -18,12 +21,15 @@ use super::part::{Extract, Part};
 pub struct Scheme {
     /// What is checked. Absent only where `any_of` says it.
     pub kind: Option<Kind>,
-    /// `mac`, `keyed_hash`: the algorithm. With `alg_from`, the one to use where the header is absent.
+    /// The algorithm. With `alg_from`, the one to use where the sender names none.
     pub alg: Option<Algorithm>,
     /// The sender names the algorithm, out of this list and no other.
-    pub alg_from: Option<AlgorithmHeader>,
+    pub alg_from: Option<AlgorithmName>,
     /// How the text of a secret becomes the key's bytes.
     pub key: KeyRule,
+    /// JSON Pointer to a list in the body, each item of which has to pass by itself; the pointers of signature,
+    /// signed parts and credential are then relative to the item. An empty or absent list is refused.
+    pub each: Option<String>,
     /// What is signed: the parts' bytes, one after the other.
     pub signed: Vec<Part>,
     /// Query parameter that holds the body's SHA-256 in hexadecimal, where the URL is signed and the body is not.
@@ -34,24 +40,41 @@ pub struct Scheme {
     pub body_timestamp: Option<BodyTimestamp>,
     /// Where the signature stands.
     pub signature: Option<Signature>,
+    /// `jwt`: where the token stands.
+    pub token: Option<Token>,
+    /// `jwt`: claims that must have this value. Of a claim that is a list, one item must have it.
+    pub claims: BTreeMap<String, Part>,
     /// `static`: where the credential stands.
     pub credential: Option<Credential>,
+    /// `signature`, `jwt`: where the sender publishes its keys, for sources that allow `fetch_keys`.
+    pub key_source: Option<KeySource>,
     /// Headers that must have this value.
     pub require: BTreeMap<String, String>,
+    /// Places with the name of a parameter: where the source gives that, the request must have its value there.
+    pub bind: BTreeMap<Source, String>,
+    /// Headers that must not be there, because another scheme is to judge a request that has them.
+    pub unless: Vec<String>,
     /// Only the secret of this place (1 is the first) is good here, for providers that bind each of two
     /// signature headers to a key of its own. Absent: any of them.
     pub secret: Option<usize>,
-    /// This scheme is off unless the source gives this parameter.
+    /// This scheme is off unless the source sets this parameter to `true`.
     pub opt_in: Option<String>,
+    /// This scheme is off unless the source gives this parameter, whatever its value.
+    pub if_param: Option<String>,
     /// How much of the request the signature covers. Absent: `full` if the body is a signed part, else `none`.
     pub coverage: Option<Coverage>,
     /// Where the event's id stands: the first that is there.
     pub event_id: Vec<Extract>,
     /// Where the event's type stands: the first that is there.
     pub event_type: Vec<Extract>,
-    /// Several schemes, one of which must accept the request. They take `event_id` and `event_type` from here
-    /// where they have none.
+    /// What the delivery is deduplicated by, where that is not its event's id: a value that the provider uses
+    /// once, if it stands under the signature and the id does not.
+    pub dedupe_by: Vec<Extract>,
+    /// Several schemes, one of which must accept the request. They take `event_id`, `event_type`, `dedupe_by` and
+    /// `body_timestamp` from here where they have none.
     pub any_of: Vec<Scheme>,
+    /// Schemes that must accept the request as well, each with secrets and parameters of its own choice.
+    pub also: Vec<Scheme>,
 }
 
 /// The families of schemes.
@@ -62,13 +85,17 @@ pub enum Kind {
     Mac,
     /// A plain hash over `signed`, one part of which is `{secret}`.
     KeyedHash,
+    /// A public-key signature over `signed`. The secrets are the sender's public keys or certificates.
+    Signature,
+    /// A JSON Web Token (RFC 7519) whose `claims` speak of the request. The secrets are the sender's public keys.
+    Jwt,
     /// A credential that the request carries; nothing is signed.
     Static,
     /// Everything is let through, marked as not covered. Has to be written out.
     Unverified,
 }
 
-/// MAC and hash algorithms.
+/// MAC, hash and signature algorithms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub enum Algorithm {
     /// HMAC (RFC 2104) with SHA-1: old, but unbroken as a MAC.
@@ -83,15 +110,55 @@ pub enum Algorithm {
     /// Plain SHA-256, for `keyed_hash`.
     #[serde(rename = "sha256")]
     Sha256,
+    /// Ed25519 (RFC 8032).
+    #[serde(rename = "ed25519")]
+    Ed25519,
+    /// ECDSA on P-256 with SHA-256, the signature in DER.
+    #[serde(rename = "ecdsa-p256-sha256")]
+    EcdsaP256Sha256,
+    /// The same, the signature as two numbers of 32 bytes: `ES256` of JSON Web Tokens.
+    #[serde(rename = "ecdsa-p256-sha256-fixed")]
+    EcdsaP256Sha256Fixed,
+    /// RSA PKCS#1 v1.5 with SHA-1. Broken for new uses; Amazon SNS still signs with it unless told otherwise.
+    #[serde(rename = "rsa-sha1")]
+    RsaSha1,
+    /// RSA PKCS#1 v1.5 with SHA-256: `RS256` of JSON Web Tokens.
+    #[serde(rename = "rsa-sha256")]
+    RsaSha256,
 }
 
-/// A header that names the algorithm.
+impl Algorithm {
+    /// The family that it belongs to; tokens take some of the signatures.
+    pub(super) fn kind(self) -> Kind {
+        match self {
+            Self::HmacSha1 | Self::HmacSha256 | Self::HmacSha512 => Kind::Mac,
+            Self::Sha256 => Kind::KeyedHash,
+            Self::Ed25519
+            | Self::EcdsaP256Sha256
+            | Self::EcdsaP256Sha256Fixed
+            | Self::RsaSha1
+            | Self::RsaSha256 => Kind::Signature,
+        }
+    }
+
+    /// Its name in the header of a JSON Web Token (RFC 7518, RFC 8037).
+    pub(super) fn jwt_name(self) -> Option<&'static str> {
+        match self {
+            Self::Ed25519 => Some("EdDSA"),
+            Self::EcdsaP256Sha256Fixed => Some("ES256"),
+            Self::RsaSha256 => Some("RS256"),
+            _ => None,
+        }
+    }
+}
+
+/// Where the sender names the algorithm.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct AlgorithmHeader {
-    /// The header.
-    pub header: String,
-    /// Its possible values. Others are refused.
+pub struct AlgorithmName {
+    /// The place, such as `header:X-Alg` or `json:/SignatureVersion`.
+    pub at: Source,
+    /// What may stand there. Anything else is refused.
     pub map: BTreeMap<String, Algorithm>,
 }
 
@@ -99,10 +166,14 @@ pub struct AlgorithmHeader {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct KeyRule {
-    /// The text's encoding.
+    /// The text's encoding. Public keys say it themselves.
     pub decode: KeyEncoding,
     /// Taken off the text first, if it is there.
     pub strip_prefix: String,
+    /// A text without `strip_prefix` is no key of this scheme.
+    pub prefix_required: bool,
+    /// A text that begins so is no key of this scheme.
+    pub refuse_prefix: Option<String>,
     /// Fewest bytes of a key that is worth the name; 0 is read as 1.
     pub bytes_min: usize,
 }
@@ -120,12 +191,16 @@ pub enum KeyEncoding {
     Hex,
 }
 
-/// A time outside of the body.
+/// When the request was signed, as the signature itself has it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Timestamp {
-    /// The header that holds it. Absent: `time_key` of the signature's `k=v` list does.
+    /// The header that holds it. Without any place, `time_key` of the signature's `k=v` list does.
     pub header: Option<String>,
+    /// Any other place that holds it, such as `json:/signature/timestamp`.
+    pub at: Option<Source>,
+    /// `jwt`: the claim that holds it.
+    pub claim: Option<String>,
     /// How it is written.
     #[serde(default)]
     pub unit: TimeUnit,
@@ -137,7 +212,7 @@ pub struct Timestamp {
     pub future: Window,
 }
 
-/// A time in the body. A body without it is accepted.
+/// A time in the body that does not take part in the signature's own text. A body without it is accepted.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BodyTimestamp {
@@ -209,13 +284,17 @@ impl std::str::FromStr for Window {
 #[serde(deny_unknown_fields)]
 pub struct Signature {
     /// The header. For `numbered` it is the name without `-1`.
-    pub header: String,
+    #[serde(default)]
+    pub header: Option<String>,
+    /// Any other place, such as `json:/Signature` or `form:signature`.
+    #[serde(default)]
+    pub at: Option<Source>,
     /// Fixed text before the signature. A signature without it does not count.
     #[serde(default)]
     pub prefix: String,
     /// How the bytes are written.
     pub encoding: SignatureEncoding,
-    /// How several signatures share the header.
+    /// How several signatures share the place.
     #[serde(default)]
     pub form: SignatureForm,
     /// `pairs`, `pair_sets`: what separates the pairs. A comma where nothing is said.
@@ -241,9 +320,11 @@ pub enum SignatureEncoding {
     Hex,
     /// Standard Base64 with padding.
     Base64,
+    /// Base64 with the alphabet for URLs, padding optional.
+    Base64Url,
 }
 
-/// How several signatures share a header.
+/// How several signatures share a place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SignatureForm {
@@ -256,8 +337,88 @@ pub enum SignatureForm {
     Pairs,
     /// `t=1,v1=aa t=2,v1=bb`: sets of pairs, each with its own time, separated by spaces.
     PairSets,
+    /// Separated by commas, white space around them left out.
+    CommaList,
     /// `NAME-1`, `NAME-2` ...: one header per key.
     Numbered,
+}
+
+/// Where a JSON Web Token stands.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Token {
+    /// The place, such as `header:Plaid-Verification`.
+    pub at: Source,
+    /// Fixed text before the token. One without it does not count.
+    #[serde(default)]
+    pub prefix: String,
+}
+
+/// Where a sender publishes its keys. A URL that a request names is held against `hosts` and `path_suffix` in any
+/// case, also where the key is configured.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeySource {
+    /// Where the request names the URL: the first place that is there.
+    #[serde(default)]
+    pub at: Vec<Source>,
+    /// The URL, where the request does not name it. `{param:NAME}` stands for a parameter of the source.
+    pub url: Option<String>,
+    /// What is posted to the URL, as JSON; without it the URL is fetched with GET. `{param:NAME}` stands for a
+    /// parameter of the source and `{kid}` for the key's name in the token, both written as JSON strings.
+    pub post: Option<String>,
+    /// Hosts that may be asked.
+    pub hosts: Vec<HostRule>,
+    /// Networks that may be asked although they are not public, for senders of your own.
+    #[serde(default)]
+    pub allow_private: Vec<IpNet>,
+    /// How the path of the URL has to end.
+    #[serde(default)]
+    pub path_suffix: String,
+    /// What comes back.
+    pub format: KeyFormat,
+    /// JSON Pointer to the key in what comes back.
+    #[serde(default)]
+    pub pointer: String,
+    /// Names one of which a fetched certificate must be made out to; none is any.
+    #[serde(default)]
+    pub names: Vec<HostRule>,
+    /// Name of the parameter that holds certificates, in PEM, one of which must have issued a fetched one.
+    pub ca_param: Option<String>,
+    /// How long a fetched key is used before it is fetched again.
+    #[serde(default)]
+    pub keep: Keep,
+}
+
+/// How long a fetched key is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Keep(pub Duration);
+
+impl Default for Keep {
+    fn default() -> Self {
+        Self(Duration::from_hours(1))
+    }
+}
+
+impl TryFrom<String> for Keep {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        humantime::parse_duration(&text)
+            .map(Self)
+            .map_err(|error| format!("`{text}` is not a duration such as `1h`: {error}"))
+    }
+}
+
+/// What a key is fetched as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyFormat {
+    /// A certificate in PEM, its issuers behind it.
+    Certificate,
+    /// A JWK or a JWK set (RFC 7517).
+    Jwks,
 }
 
 /// Where a static credential stands.
@@ -267,8 +428,8 @@ pub struct Credential {
     /// The place.
     #[serde(rename = "in")]
     pub place: Place,
-    /// Name of the header or parameter. `{param:NAME}` takes it from the source's parameters; without that
-    /// parameter the scheme is off.
+    /// Name of the header or parameter, or the JSON Pointer. `{param:NAME}` takes it from the source's
+    /// parameters; without that parameter the scheme is off.
     #[serde(default)]
     pub name: String,
 }
@@ -286,4 +447,6 @@ pub enum Place {
     Header,
     /// A query parameter.
     Query,
+    /// A field of the body, by its JSON Pointer. It stays in the stored body.
+    Json,
 }

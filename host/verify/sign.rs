@@ -1,18 +1,33 @@
 //! Signing: what a provider would add to a request so that [`super::Verifier`] accepts it.
 //!
-//! For `hookswitch send`, the demo and tests. The first scheme that is on and its first secret are used. Headers
-//! that are signed but not made here (a message id) have to be in the request already.
+//! For `hookswitch send`, the demo and tests. The first scheme that is on and its first secret are used; for
+//! public-key schemes that is the private key. Headers that are signed but not made here (a message id) have to be in
+//! the request already, and so has a time that stands in the body. A signature or credential that stands in the body
+//! takes the place of [`PLACEHOLDER`].
+
+mod private;
+
+use std::borrow::Cow;
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use crate::secret::Secret;
 
-use super::check::{Check, MacCheck, tag};
-use super::render::Slice;
-use super::scheme::{Place, SignatureForm};
+use super::branch::{Condition, List};
+use super::check::{Check, Prover, SignedCheck, tag};
+use super::credential::CredentialCheck;
+use super::jwt::JwtCheck;
+use super::render::assemble;
+use super::scheme::{Algorithm, Place, SignatureForm};
 use super::signature::encode;
-use super::{Branch, Params, Rejection, Request, Scheme, SetupError, Verifier};
+use super::site::Site;
+use super::{NoKeys, Params, Rejection, Request, Scheme, SetupError, Verifier, View};
+
+use private::Pair;
+
+/// What stands in a body where the signature goes.
+pub const PLACEHOLDER: &str = "{{signature}}";
 
 /// What to add to a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +36,8 @@ pub struct Signed {
     pub headers: Vec<(String, String)>,
     /// Query parameters.
     pub query: Vec<(String, String)>,
+    /// The body with its signature, if that is where it stands.
+    pub body: Option<String>,
 }
 
 /// Why a request cannot be signed.
@@ -34,10 +51,19 @@ pub enum SignError {
     Request(#[source] Rejection),
 }
 
+/// What checks signatures that are made with `secrets`: each private key is replaced by its public half.
+#[must_use]
+pub fn checking(secrets: &[Secret]) -> Vec<Secret> {
+    secrets
+        .iter()
+        .map(|secret| Pair::read(secret).map_or_else(|| secret.clone(), |pair| pair.public))
+        .collect()
+}
+
 /// Signs `request` as of `now_ms`.
 ///
 /// # Errors
-/// If the scheme does not fit the secret and parameters, or the request lacks a header that is signed.
+/// If the scheme does not fit the secret and parameters, or the request lacks what is signed.
 pub fn sign(
     scheme: &Scheme,
     secrets: &[Secret],
@@ -45,112 +71,236 @@ pub fn sign(
     request: Request<'_>,
     now_ms: u64,
 ) -> Result<Signed, SignError> {
-    let verifier = Verifier::new(scheme, secrets, params).map_err(SignError::Setup)?;
-    let mut signed = Signed::default();
-    let Some(branch) = verifier.branches.first() else {
-        return Ok(signed);
+    let verifier = Verifier::new(scheme, &checking(secrets), params).map_err(SignError::Setup)?;
+    let mut signing = Signing {
+        pairs: secrets.iter().filter_map(Pair::read).collect(),
+        secret: secrets.first(),
+        params,
+        signed: Signed::default(),
     };
-    for (name, value) in &branch.require {
-        signed.headers.push((name.clone(), value.clone()));
+    let view = View {
+        request,
+        json: request.body,
+        now_ms,
+        keys: &NoKeys,
+    };
+    for condition in verifier
+        .branches
+        .first()
+        .iter()
+        .flat_map(|branch| branch.conditions())
+    {
+        signing
+            .condition(condition, view)
+            .map_err(SignError::Request)?;
     }
-    branch
-        .sign(secrets.first(), params, request, now_ms, &mut signed)
-        .map_err(SignError::Request)?;
-    Ok(signed)
+    Ok(signing.signed)
 }
 
-impl Branch {
-    fn sign(
-        &self,
-        secret: Option<&Secret>,
-        params: &Params,
-        request: Request<'_>,
-        now_ms: u64,
-        signed: &mut Signed,
-    ) -> Result<(), Rejection> {
-        match &self.check {
-            Check::Unverified => {}
-            Check::Static(check) => {
-                let secret = secret
-                    .map(Secret::expose_str)
-                    .unwrap_or_default()
-                    .to_owned();
-                match check.place {
-                    Place::Basic => {
-                        let pair = match params.values.get("username") {
-                            Some(user) => format!("{user}:{secret}"),
-                            None => secret,
-                        };
-                        let value = format!("Basic {}", STANDARD.encode(pair));
-                        signed.headers.push(("authorization".to_owned(), value));
-                    }
-                    Place::Bearer => {
-                        let value = format!("Bearer {secret}");
-                        signed.headers.push(("authorization".to_owned(), value));
-                    }
-                    Place::Header => signed.headers.push((check.name.clone(), secret)),
-                    Place::Query => signed.query.push((check.name.clone(), secret)),
-                }
-            }
-            Check::Mac(check) => check.sign(request, now_ms, signed)?,
+struct Signing<'s> {
+    pairs: Vec<Pair>,
+    secret: Option<&'s Secret>,
+    params: &'s Params,
+    signed: Signed,
+}
+
+impl Signing<'_> {
+    fn condition(&mut self, condition: &Condition, view: View<'_>) -> Result<(), Rejection> {
+        for (name, value) in &condition.require {
+            self.signed.headers.push((name.clone(), value.clone()));
+        }
+        let check = &condition.check;
+        match &condition.each {
+            None => self.check(check, view),
+            Some(list) => self.each(list, check, view),
+        }
+    }
+
+    fn each(&mut self, list: &List, check: &Check, view: View<'_>) -> Result<(), Rejection> {
+        let items = list.items(view)?;
+        for item in items {
+            let view = View {
+                json: item.as_bytes(),
+                ..view
+            };
+            self.check(check, view)?;
         }
         Ok(())
     }
-}
 
-impl MacCheck {
-    fn sign(
-        &self,
-        request: Request<'_>,
-        now_ms: u64,
-        signed: &mut Signed,
-    ) -> Result<(), Rejection> {
-        let Some((key, slices)) = self
-            .keys
-            .first()
-            .and_then(|(_, keys)| keys.first())
-            .map(|key| Ok((key, self.template.render(request)?)))
-            .transpose()?
-        else {
-            return Ok(());
-        };
-        let time = self.time.as_ref().map(|place| place.clock.write(now_ms));
-        if let Some(header) = self.time.as_ref().and_then(|place| place.header.as_ref())
-            && let Some(time) = &time
-        {
-            signed.headers.push((header.clone(), time.clone()));
+    fn check(&mut self, check: &Check, view: View<'_>) -> Result<(), Rejection> {
+        match check {
+            Check::Unverified => Ok(()),
+            Check::Static(check) => self.credential(check, view),
+            Check::Signed(check) => self.signature(check, view),
+            Check::Jwt(check) => self.token(check, view),
         }
-        if let Some((header, values)) = &self.algorithm
-            && let Some((value, _)) = values.iter().find(|(_, index)| *index == 0)
-        {
-            signed.headers.push((header.clone(), value.clone()));
+    }
+
+    fn credential(&mut self, check: &CredentialCheck, view: View<'_>) -> Result<(), Rejection> {
+        let secret = self.secret.map(Secret::expose_str).unwrap_or_default();
+        let header = |name: &str, value: String| (name.to_owned(), value);
+        match check.place {
+            Place::Basic => {
+                let pair = match self.params.values.get("username") {
+                    Some(user) => format!("{user}:{secret}"),
+                    None => secret.to_owned(),
+                };
+                let value = format!("Basic {}", STANDARD.encode(pair));
+                self.signed.headers.push(header("authorization", value));
+            }
+            Place::Bearer => {
+                let value = format!("Bearer {secret}");
+                self.signed.headers.push(header("authorization", value));
+            }
+            Place::Header => {
+                let value = secret.to_owned();
+                self.signed.headers.push(header(&check.name, value));
+            }
+            Place::Query => {
+                let value = (check.name.clone(), secret.to_owned());
+                self.signed.query.push(value);
+            }
+            Place::Json => {
+                let text = secret.to_owned();
+                self.fill_in(&text, view.request)?;
+            }
         }
-        let rule = &self.signature;
-        let tag = self.tag_text(key, &slices, time.as_deref());
-        let header = match rule.form {
-            SignatureForm::Numbered => format!("{}-1", rule.header),
-            _ => rule.header.clone(),
+        Ok(())
+    }
+
+    fn signature(&mut self, check: &SignedCheck, view: View<'_>) -> Result<(), Rejection> {
+        let found = check.pointers.find_strict(view.json)?;
+        let slices = check.template.render(view, &found)?;
+        let time = match &check.time {
+            None => None,
+            Some(place) => Some(match &place.site {
+                None => Cow::Owned(place.clock.write(view.now_ms)),
+                Some(Site::Header(name)) => {
+                    let time = place.clock.write(view.now_ms);
+                    self.signed.headers.push((name.clone(), time.clone()));
+                    Cow::Owned(time)
+                }
+                Some(site) => site.required(view, &found)?,
+            }),
         };
-        let value = match (rule.form, &time) {
+        let time = time.as_deref();
+
+        let mut made = None;
+        for (index, (algorithm, prover)) in check.provers.iter().enumerate() {
+            let bytes = match prover {
+                Prover::Shared(keys) => keys
+                    .first()
+                    .map(|key| tag(key, &slices, time).as_bytes().to_vec()),
+                Prover::Public(_) => self.private(*algorithm, &assemble(&slices, time)),
+            };
+            let named = match &check.algorithm {
+                // The body says already which one it has to be.
+                Some((site, values)) if !matches!(site, Site::Header(_)) => {
+                    let name = site.required(view, &found)?;
+                    values
+                        .iter()
+                        .any(|(value, of)| *value == name && *of == index)
+                }
+                _ => true,
+            };
+            if let (Some(bytes), true) = (bytes, named) {
+                made = Some((index, bytes));
+                break;
+            }
+        }
+        let Some((index, bytes)) = made else {
+            return Err(Rejection::malformed(
+                "there is no private key that signs in this scheme's way",
+            ));
+        };
+        if let Some((Site::Header(name), values)) = &check.algorithm
+            && let Some((value, _)) = values.iter().find(|(_, of)| *of == index)
+        {
+            self.signed.headers.push((name.clone(), value.clone()));
+        }
+
+        let rule = &check.rule;
+        let text = format!("{}{}", rule.prefix, encode(rule.encoding, &bytes));
+        let text = match (rule.form, time) {
             (SignatureForm::Pairs | SignatureForm::PairSets, Some(time)) => format!(
-                "{}={time}{}{}={tag}",
+                "{}={time}{}{}={text}",
                 rule.time_key, rule.delimiter, rule.key
             ),
             (SignatureForm::Pairs | SignatureForm::PairSets, None) => {
-                format!("{}={tag}", rule.key)
+                format!("{}={text}", rule.key)
             }
-            _ => tag,
+            _ => text,
         };
-        signed.headers.push((header, value));
+        match (&rule.site, rule.form) {
+            (Site::Header(name), SignatureForm::Numbered) => {
+                self.signed.headers.push((format!("{name}-1"), text));
+            }
+            (site, _) => self.put(site, text, view.request)?,
+        }
         Ok(())
     }
 
-    fn tag_text(&self, key: &super::mac::Key, slices: &[Slice<'_>], time: Option<&str>) -> String {
-        let tag = tag(key, slices, time);
-        format!(
-            "{}{}",
-            self.signature.prefix,
-            encode(self.signature.encoding, tag.as_bytes())
-        )
+    fn token(&mut self, check: &JwtCheck, view: View<'_>) -> Result<(), Rejection> {
+        let mut claims = serde_json::Map::new();
+        let found = check.pointers.find_strict(view.json)?;
+        for (name, template) in &check.claims {
+            let value = assemble(&template.render(view, &found)?, None);
+            let value = String::from_utf8_lossy(&value).into_owned();
+            claims.insert(name.clone(), value.into());
+        }
+        if let Some((name, _)) = &check.time {
+            claims.insert(name.clone(), (view.now_ms / 1000).into());
+        }
+        let head = serde_json::json!({"alg": check.algorithm.jwt_name(), "typ": "JWT"});
+        let part = |value: String| URL_SAFE_NO_PAD.encode(value);
+        let signed = format!(
+            "{}.{}",
+            part(head.to_string()),
+            part(serde_json::Value::from(claims).to_string())
+        );
+        let signature = self
+            .private(check.algorithm, signed.as_bytes())
+            .ok_or_else(|| {
+                Rejection::malformed("there is no private key that signs in this scheme's way")
+            })?;
+        let token = format!(
+            "{}{signed}.{}",
+            check.prefix,
+            URL_SAFE_NO_PAD.encode(signature)
+        );
+        self.put(&check.site, token, view.request)
+    }
+
+    fn private(&self, algorithm: Algorithm, message: &[u8]) -> Option<Vec<u8>> {
+        self.pairs
+            .iter()
+            .find_map(|pair| pair.private.sign(algorithm, message))
+    }
+
+    fn put(&mut self, site: &Site, text: String, request: Request<'_>) -> Result<(), Rejection> {
+        match site {
+            Site::Header(name) => self.signed.headers.push((name.clone(), text)),
+            Site::Query(name) => self.signed.query.push((name.clone(), text)),
+            Site::Form(_) | Site::Json { .. } => self.fill_in(&text, request)?,
+        }
+        Ok(())
+    }
+
+    /// Puts text where the first placeholder that is left stands.
+    fn fill_in(&mut self, text: &str, request: Request<'_>) -> Result<(), Rejection> {
+        let body = match self.signed.body.take() {
+            Some(body) => body,
+            None => String::from_utf8_lossy(request.body).into_owned(),
+        };
+        if !body.contains(PLACEHOLDER) {
+            return Err(Rejection::malformed(format!(
+                "the signature stands in the body; write `{PLACEHOLDER}` where it goes"
+            )));
+        }
+        let quoted = serde_json::Value::from(text).to_string();
+        let bare = quoted.trim_matches('"');
+        self.signed.body = Some(body.replacen(PLACEHOLDER, bare, 1));
+        Ok(())
     }
 }

@@ -86,6 +86,8 @@ fn what_is_authentic_brings_its_id_type_and_coverage() {
         Verified {
             coverage: Coverage::Full,
             event_id: Some("1".to_owned()),
+            event_ids: vec!["1".to_owned()],
+            dedupe_by: None,
             event_type: "t".to_owned(),
         }
     );
@@ -294,7 +296,7 @@ fn pointers_find_scalars_in_one_pass() {
         let found = pointers.find(text.as_bytes());
         slots
             .iter()
-            .map(|slot| found[*slot].as_ref().map(ToString::to_string))
+            .map(|slot| found.text(*slot).map(|value| value.into_owned()))
             .collect()
     };
     let some = |text: &str| Some(text.to_owned());

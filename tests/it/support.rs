@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: a real host process, an HTTP sink that keeps a record, a sender.
 
 pub(crate) mod host;
+pub(crate) mod https;
 pub(crate) mod receiver;
 pub(crate) mod sender;
 

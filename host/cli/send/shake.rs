@@ -117,6 +117,7 @@ pub(super) fn prepare(
         bytes_max: 0,
         timeout: TIMEOUT,
     };
+    let secrets = sign::checking(&secrets);
     let given = Given {
         scheme: &preset.scheme,
         secrets: &secrets,
@@ -161,7 +162,7 @@ pub(super) fn prepare(
         tampered: args.tamper,
     };
     if args.tamper {
-        outgoing.tamper();
+        outgoing.tamper_blindly();
     }
     Ok((outgoing, right))
 }

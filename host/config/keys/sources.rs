@@ -61,6 +61,14 @@ const SOURCE_KEYS: &[Key] = &[
         "The URL that the provider was given, for presets that sign it.",
     ),
     default(
+        "fetch_keys",
+        Kind::Bool,
+        "false",
+        "Whether keys that requests name (`aws-sns`, `paypal`, `plaid`, `ms-graph`) may be fetched from the provider, \
+         over HTTPS and from the preset's hosts alone. Without it the public key or certificate is given as a \
+         secret.",
+    ),
+    default(
         "max_body",
         Kind::Size("1KiB", "64MiB"),
         "10MiB",

@@ -196,7 +196,11 @@ impl<'r> Reading<'r> {
         } else {
             let of_handshakes: Vec<&str> = rules.iter().flat_map(Rule::param_names).collect();
             match Verifier::new(&scheme, &secrets, &params) {
-                Ok(verifier) => Some(Proof::Scheme(Arc::new(verifier))),
+                Ok(verifier) => {
+                    self.advise(table, preset, &params);
+                    self.check_dates(table, &verifier);
+                    Some(Proof::Scheme(Arc::new(verifier)))
+                }
                 Err(errors) => {
                     for error in errors {
                         self.push(setup_error(table, &references, &error, &of_handshakes));
@@ -350,6 +354,7 @@ impl<'r> Reading<'r> {
             values,
             tolerance,
             public_url,
+            fetch_keys: table.boolean("fetch_keys")?,
         })
     }
 }
@@ -378,6 +383,7 @@ fn setup_error(
     let key = match error.code {
         code if code.contains("param") || code == "no_user" => "params",
         code if code.contains("public_url") => "public_url",
+        "nothing_to_fetch" => "fetch_keys",
         code if code.contains("secret") => "secrets",
         _ => "scheme",
     };
