@@ -298,7 +298,10 @@ async fn judge(
         None if !is_of_type => return Err(by_rule(Refusal::UnsupportedMediaType)),
         _ => {}
     }
-    let proven = intake.proof.judge(request, now_ms, &Metrics::new(), &verify::NoKeys).await;
+    let proven = intake
+        .proof
+        .judge(request, now_ms, &Metrics::new(), &verify::NoKeys)
+        .await;
     let proven = proven.map_err(|unproven| {
         let (status, why) = match unproven {
             Unproven::Rejected(rejection) => (source.reject_status, rejection),

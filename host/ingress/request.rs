@@ -308,10 +308,7 @@ async fn prove(
         Err(why @ NoKey::Refused(_)) => {
             Err((refusal, Rejection::new(rejection.code, why.to_string())))
         }
-        Err(why) => Err((
-            Refusal::NoKey,
-            Rejection::new("no_key", why.to_string()),
-        )),
+        Err(why) => Err((Refusal::NoKey, Rejection::new("no_key", why.to_string()))),
     }
 }
 

@@ -48,7 +48,12 @@ pub(super) async fn judge(args: &Args, component: &Path) -> Result<Outcome, Usag
     }
     let proof = Proof::Plugin(verifier, Arc::new(setting));
     let verdict = proof
-        .judge(request.as_request(), args.now_ms(), &Metrics::new(), &crate::verify::NoKeys)
+        .judge(
+            request.as_request(),
+            args.now_ms(),
+            &Metrics::new(),
+            &crate::verify::NoKeys,
+        )
         .await;
     let (verdict, attributes) = match verdict {
         Ok(proven) => (Verdict::Valid(proven.verified), proven.attributes),
