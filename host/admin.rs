@@ -12,6 +12,7 @@ mod dead_letters;
 pub mod guard;
 pub mod listener;
 pub mod query;
+pub mod rejected;
 pub mod view;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::journal::archive::{Acted, Archive, Which};
 use crate::journal::audit::Actor;
 use crate::journal::{Journal, JournalError};
 use crate::metrics::Metrics;
+use crate::rejected::Log;
 
 pub use listener::serve;
 
@@ -36,6 +38,8 @@ pub struct Deps {
     pub archive: Arc<dyn Archive>,
     /// Numbers.
     pub metrics: Arc<Metrics>,
+    /// Requests that got no 2xx.
+    pub rejected: Arc<Log>,
 }
 
 /// What the admin API can ask of the running program.

@@ -10,6 +10,7 @@ pub mod man;
 pub mod plugin;
 pub mod providers;
 pub mod receive;
+pub mod rejected;
 mod remote;
 pub mod run;
 pub mod send;
@@ -45,6 +46,7 @@ Examples:
   hookswitch events list --state dead           what did not get through?
   hookswitch events show ID                     and why?
   hookswitch dead-letters replay --sink crm     send that again
+  hookswitch rejected list --source didit       what was not taken, and why?
 
 Exit codes: 0 done, 1 no (invalid, not found), 64 wrong usage or configuration, 70 bug.
 Environment: HOOKSWITCH_LOG sets the log level (error, warn, info, debug, or per module), NO_COLOR=1 turns
@@ -77,6 +79,8 @@ pub enum Command {
     Receive(receive::Args),
     /// Look at what a running server took in, and what became of it
     Events(events::Args),
+    /// Look at the requests that a running server did not take, and why
+    Rejected(rejected::Args),
     /// See how sinks do; pause and resume them
     Sinks(sinks::Args),
     /// Look at what was given up on, send it again or give it up for good
@@ -129,6 +133,7 @@ impl Command {
             Self::Send(args) => send::execute(args).await,
             Self::Receive(args) => receive::execute(args).await,
             Self::Events(args) => events::execute(args).await,
+            Self::Rejected(args) => rejected::execute(args).await,
             Self::Sinks(args) => sinks::execute(args).await,
             Self::DeadLetters(args) => dead_letters::execute(args).await,
             Self::Plugin(args) => plugin::execute(args).await,

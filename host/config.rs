@@ -4,6 +4,7 @@
 //! reports every problem at once with its place. What it returns is complete: nobody further down
 //! parses text or looks at the environment. It opens no socket and loads no component.
 
+pub mod admission;
 pub mod codes;
 pub mod diagnostic;
 pub mod inventory;
@@ -31,6 +32,7 @@ use crate::secret::Secret;
 use crate::template::Template;
 use crate::verify::Verifier;
 
+pub use admission::{Admission, ClientName, Rate};
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use resolve::{examine, load, load_with};
 
@@ -75,6 +77,11 @@ impl Config {
         if old_server.tls != new_server.tls {
             lines.push("`[server] tls` changes".to_owned());
         }
+        for (key, changes) in old_server.fixed_at_start(new_server) {
+            if changes {
+                lines.push(format!("`[server] {key}` changes"));
+            }
+        }
         if self.storage != new.storage {
             lines.push("`[storage]` changes".to_owned());
         }
@@ -117,8 +124,50 @@ pub struct Server {
     pub header_bytes_max: usize,
     /// Connections at a time; further ones wait to be accepted.
     pub connections_max: usize,
+    /// Proxies whose word on the client's address is taken.
+    pub trusted_proxies: Vec<ipnet::IpNet>,
+    /// Refusals that one client's address may cause; `None` watches none.
+    pub reject_rate: Option<Rate>,
+    /// Memory for requests that got no 2xx; 0 keeps none.
+    pub rejected_bytes_max: usize,
+    /// Bytes of a rejected request's body that are kept.
+    pub rejected_body_bytes_max: usize,
     /// How long running requests and deliveries may go on after SIGTERM.
     pub drain: Duration,
+}
+
+impl Server {
+    /// True if clients may show a certificate.
+    #[must_use]
+    pub fn has_client_ca(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some())
+    }
+
+    /// Keys that the listener reads once, and whether they differ in `new`.
+    fn fixed_at_start(&self, new: &Self) -> [(&'static str, bool); 8] {
+        [
+            ("header_timeout", self.header_timeout != new.header_timeout),
+            ("body_timeout", self.body_timeout != new.body_timeout),
+            ("max_header", self.header_bytes_max != new.header_bytes_max),
+            (
+                "max_connections",
+                self.connections_max != new.connections_max,
+            ),
+            (
+                "trusted_proxies",
+                self.trusted_proxies != new.trusted_proxies,
+            ),
+            ("reject_rate", self.reject_rate != new.reject_rate),
+            (
+                "rejected_log",
+                self.rejected_bytes_max != new.rejected_bytes_max,
+            ),
+            (
+                "rejected_body",
+                self.rejected_body_bytes_max != new.rejected_body_bytes_max,
+            ),
+        ]
+    }
 }
 
 /// `[server] tls`. The files are read again when they change.
@@ -130,6 +179,17 @@ pub struct Tls {
     pub key: PathBuf,
     /// PEM certificates that a client's must be signed by; `None` asks for no client certificate.
     pub client_ca: Option<PathBuf>,
+    /// Whether a client may come without a certificate, where there is a `client_ca`.
+    pub client_auth: ClientAuth,
+}
+
+/// Whether every client needs a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// Each.
+    Required,
+    /// Those of sources with `client_names`.
+    Optional,
 }
 
 /// `[storage]`. Changes need a restart; a reload says so.
@@ -174,8 +234,12 @@ pub struct Source {
     pub ok_status: u16,
     /// Status of the answer to a request that is not authentic, 400 to 499.
     pub reject_status: u16,
+    /// Status of the answer to an event that cannot be stored just now, 429 to 599.
+    pub busy_status: u16,
     /// False switches deduplication off.
     pub dedupe: bool,
+    /// Who may post, and how often.
+    pub admission: Admission,
 }
 
 /// What proves a source's requests.
@@ -199,6 +263,15 @@ pub struct PluginProof {
 }
 
 impl Proof {
+    /// The scheme with its secrets; `None` where a plugin judges.
+    #[must_use]
+    pub fn verifier(&self) -> Option<&Verifier> {
+        match self {
+            Self::Scheme(verifier) => Some(verifier),
+            Self::Plugin(_) => None,
+        }
+    }
+
     /// The source's secrets.
     #[must_use]
     pub fn secrets(&self) -> &[Secret] {

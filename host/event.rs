@@ -112,8 +112,8 @@ pub struct Event {
     pub content_type: Option<String>,
     /// The body as received.
     pub body: Bytes,
-    /// What verification and plugins add: `coverage`; `event_ids`, a JSON list, where the delivery holds several
-    /// events; and the plugins' own.
+    /// What verification adds (`coverage`, `verified`, `rejection`, `client`; `event_ids`, a JSON list, where the
+    /// delivery holds several events), and the plugins' own.
     pub attributes: Vec<(String, String)>,
 }
 

@@ -3,10 +3,11 @@
 //! The stages of a request, in this order, each cheaper than the next:
 //!
 //! ```text
-//! connection (bounded, watched) -> head (bytes, fields, time) -> source by exact path -> method
-//!   -> content type -> in-flight bound -> body (bytes, time) -> verify -> journal.append -> 2xx
-//!                                                        |        +--> signed handshake -> 2xx
-//!                                                        +--> handshake that is not signed -> 2xx
+//! connection (bounded, watched) -> head (bytes, fields, time) -> source by exact path
+//!   -> client's strikes, address and certificate -> rate -> method -> content type -> in-flight bound
+//!   -> body (bytes, time) -> verify -> journal.append -> 2xx
+//!                         |        +--> signed handshake -> 2xx
+//!                         +--> handshake that is not signed -> 2xx
 //! ```
 //!
 //! Invariants: the 2xx of an event leaves only after [`Journal::append`] returned `Ok`; the body's bytes are never
@@ -15,8 +16,11 @@
 //! and knows neither routes nor other plugins nor sinks. With admin and the HTTP sink it is the only module
 //! that knows hyper.
 
+mod admission;
 pub mod answer;
 pub mod body;
+pub mod certificate;
+pub mod client;
 pub mod connection;
 pub mod gate;
 pub mod headers;
@@ -25,18 +29,24 @@ pub mod listener;
 mod log_budget;
 pub mod pace;
 pub mod proof;
+pub mod rate;
+mod report;
 pub mod request;
 pub mod shake;
 pub mod socket;
+mod strikes;
 pub mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::config;
 use crate::fetch::Fetcher;
 use crate::journal::Journal;
 use crate::metrics::Metrics;
+use crate::rejected;
 
 pub use listener::{Listener, serve};
 pub use proof::Proof;
@@ -104,8 +114,14 @@ pub struct Deps {
     pub metrics: Arc<Metrics>,
     /// For what a handshake wants fetched.
     pub fetcher: Arc<Fetcher>,
+    /// Requests that got no 2xx.
+    pub rejected: Arc<rejected::Log>,
     /// Bounds.
     pub limits: Limits,
+    /// Proxies whose word on the client's address is taken.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Refusals that one address may cause; `None` watches none.
+    pub reject_rate: Option<config::Rate>,
     /// Now.
     pub clock: Clock,
     /// TLS, if the listener has it.

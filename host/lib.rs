@@ -44,6 +44,7 @@ pub mod sink;
 pub mod admin;
 pub mod generation;
 pub mod metrics;
+pub mod rejected;
 pub mod reload;
 pub mod server;
 pub mod shutdown;

@@ -63,6 +63,7 @@ pub struct Metrics {
     duplicates: Singles<Counter>,
     refused: Pairs<Counter>,
     handshakes: Seldom<3>,
+    unenforced: Pairs<Counter>,
     connections_open: Gauge,
     connections: Counter,
     dispatched: Pairs<Counter>,
@@ -139,6 +140,13 @@ impl Metrics {
                 "handshakes",
                 "Providers' questions whether a URL is ours, by outcome",
                 ["source", "handshake", "outcome"],
+            ),
+            unenforced: Pairs::new(
+                r,
+                "unenforced_events",
+                "Events taken although they are not authentic, by reason",
+                ["source", "code"],
+                Counter::default,
             ),
             connections_open: plain(
                 r,
@@ -291,6 +299,11 @@ impl Metrics {
     /// and what it wanted fetched: `confirmed`, `not_confirmed`.
     pub fn handshake(&self, source: &str, handshake: &str, outcome: &str) {
         self.handshakes.increment([source, handshake, outcome]);
+    }
+
+    /// An event was taken although verification said no, because its source does not enforce.
+    pub fn unenforced(&self, source: &str, code: &str) {
+        self.unenforced.with(source, code, |counter| counter.inc());
     }
 
     /// A connection was accepted on the webhook listener.

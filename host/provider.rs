@@ -189,6 +189,8 @@ pub struct Answer {
     pub within: String,
     /// When the provider sends again after anything else, for people; empty where it is not known.
     pub retries: String,
+    /// To an event that cannot be stored just now.
+    pub busy: u16,
 }
 
 impl Default for Answer {
@@ -198,6 +200,7 @@ impl Default for Answer {
             reject: 401,
             within: String::new(),
             retries: String::new(),
+            busy: 503,
         }
     }
 }

@@ -31,6 +31,7 @@ use crate::journal::sqlite::{OpenError, Options, SqliteJournal};
 use crate::journal::{Journal, JournalError};
 use crate::metrics::Metrics;
 use crate::plugin::Engine;
+use crate::rejected;
 use crate::reload::{self, Reloader};
 use crate::shutdown::{Shutdown, Signals};
 
@@ -155,6 +156,10 @@ impl Server {
             metrics: metrics.clone(),
         };
         let dead_letters = DeadLetters::new(journal.clone(), dispatcher.clone());
+        let rejected = Arc::new(rejected::Log::new(
+            server.rejected_bytes_max,
+            server.rejected_body_bytes_max,
+        ));
         let control: Arc<dyn Control> = Arc::new(Controller {
             reloader: reloader.clone(),
             current: current.clone(),
@@ -179,6 +184,7 @@ impl Server {
                 archive: journal.clone(),
                 metrics: metrics.clone(),
                 control: control.clone(),
+                rejected: rejected.clone(),
             };
             let stop = stop_rest.clone();
             tokio::spawn(admin::serve(listener, Arc::new(desk), stop));
@@ -188,7 +194,10 @@ impl Server {
             journal: journal.clone(),
             metrics,
             fetcher: Arc::new(Fetcher::new()),
+            rejected,
             limits,
+            trusted_proxies: server.trusted_proxies,
+            reject_rate: server.reject_rate,
             clock: ingress::system_clock(),
             tls,
         };

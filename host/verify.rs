@@ -370,6 +370,17 @@ impl Verifier {
             .map(|check| check.name.as_str())
     }
 
+    /// True for a header (lower-case) in which a signature stands, so that a log can mask it.
+    #[must_use]
+    pub fn is_signature_header(&self, name: &str) -> bool {
+        let mut conditions = self.branches.iter().flat_map(Branch::conditions);
+        conditions.any(|condition| match &condition.check {
+            Check::Signed(check) => check.rule.is_header(name),
+            Check::Jwt(check) => check.site.is_header(name),
+            Check::Static(_) | Check::Unverified => false,
+        })
+    }
+
     fn credentials(&self) -> impl Iterator<Item = &credential::CredentialCheck> {
         self.branches
             .iter()

@@ -7,7 +7,7 @@ use http::{HeaderValue, Method, Request, StatusCode};
 use percent_encoding::percent_decode_str;
 
 use super::answer::{Answer, Problem, json, text};
-use super::{Deps, SinkOrder, dead_letters, guard, query, view};
+use super::{Deps, SinkOrder, dead_letters, guard, query, rejected, view};
 use crate::clock::unix_ms;
 use crate::event::EventId;
 use crate::journal::audit::Actor;
@@ -31,6 +31,8 @@ Hookswitch, admin listener
   POST /dead-letters/{id}/discard  give it up for good; ?reason=
   POST /dead-letters/replay        the oldest that a filter takes, or all=true; ?limit=
   POST /dead-letters/discard       likewise; ?reason=
+  GET  /rejected      newest requests without a 2xx; ?source= code= since= limit= before=
+  GET  /rejected/{n}  one of them with its headers and the beginning of its body
   POST /reload        read routes.toml again; 200, or 422 with the diagnostics
 ";
 
@@ -62,6 +64,12 @@ async fn route<B>(deps: &Deps, request: &Request<B>, peer: IpAddr) -> Result<Ans
     let query = request.uri().query().unwrap_or_default();
     if let Some(rest) = below(path, "/dead-letters") {
         return dead_letters::answer(deps, request, rest, actor(request, peer)).await;
+    }
+    if let Some(rest) = below(path, "/rejected") {
+        return match is_read(request.method()) {
+            true => rejected(deps, rest, query),
+            false => Err(Problem::method("GET, HEAD")),
+        };
     }
     if let Some(rest) = path.strip_prefix("/sinks/") {
         return match *request.method() {
@@ -112,6 +120,24 @@ pub(super) fn is_read(method: &Method) -> bool {
 fn below<'p>(path: &'p str, page: &str) -> Option<&'p str> {
     path.strip_prefix(page)
         .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// `/rejected` for the list, `/rejected/17` for one of them.
+fn rejected(deps: &Deps, rest: &str, query: &str) -> Result<Answer, Problem> {
+    let Some(number) = rest.strip_prefix('/') else {
+        let query = rejected::query(query, unix_ms()).map_err(Problem::query)?;
+        let page = rejected::page(&deps.rejected.list(&query), query.limit);
+        return Ok(json(StatusCode::OK, &page));
+    };
+    let number = number.parse().map_err(|_| {
+        let message = "a rejected request's number looks like 17";
+        Problem::new(StatusCode::BAD_REQUEST, "bad_number", message)
+    })?;
+    let found = deps.rejected.get(number).ok_or_else(|| {
+        let message = format!("no rejected request {number}; it may have made room for newer ones");
+        Problem::new(StatusCode::NOT_FOUND, "no_such_request", message)
+    })?;
+    Ok(json(StatusCode::OK, &rejected::whole(&found)))
 }
 
 /// Who asks.

@@ -190,7 +190,7 @@ pub fn reason(value: &str) -> Result<String, QueryError> {
     Ok(reason.to_owned())
 }
 
-fn limit(value: &str, max: u32) -> Result<u32, QueryError> {
+pub(super) fn limit(value: &str, max: u32) -> Result<u32, QueryError> {
     let limit = value.parse().ok();
     let expected = if max == LIMIT_MAX {
         "a number from 1 to 1000"
@@ -222,7 +222,15 @@ pub fn pairs(query: &str) -> impl Iterator<Item = (String, String)> {
         })
 }
 
-fn wrong(name: &'static str, expected: &'static str) -> QueryError {
+/// How many a page has.
+pub(super) fn limit(value: &str) -> Result<u32, QueryError> {
+    let limit = value.parse().ok();
+    limit
+        .filter(|limit| (1..=LIMIT_MAX).contains(limit))
+        .ok_or_else(|| wrong("limit", "a number from 1 to 1000"))
+}
+
+pub(super) fn wrong(name: &'static str, expected: &'static str) -> QueryError {
     QueryError::Value { name, expected }
 }
 
@@ -239,7 +247,7 @@ fn state(value: &str) -> Result<State, QueryError> {
 }
 
 /// A time (RFC 3339), or how long ago (`15m`, `2h 30m`).
-fn time_ms(name: &'static str, value: &str, now_ms: u64) -> Result<u64, QueryError> {
+pub(super) fn time_ms(name: &'static str, value: &str, now_ms: u64) -> Result<u64, QueryError> {
     if let Ok(ago) = humantime::parse_duration(value) {
         return Ok(now_ms.saturating_sub(millis(ago)));
     }

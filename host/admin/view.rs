@@ -230,7 +230,11 @@ fn headers(headers: &[crate::event::Header]) -> Vec<(String, String)> {
 
 fn body(bytes: &[u8]) -> Body {
     let shown = bytes.get(..BODY_SHOWN_BYTES_MAX).unwrap_or(bytes);
-    let truncated = shown.len() < bytes.len();
+    beginning(shown, shown.len() < bytes.len())
+}
+
+/// A body, or the beginning of one if it is `truncated`.
+pub(super) fn beginning(shown: &[u8], truncated: bool) -> Body {
     let text = match std::str::from_utf8(shown) {
         Ok(text) => Some(text),
         // The cut may have gone through a character.

@@ -196,6 +196,7 @@ async fn explain(
         routes: Vec::new(),
         unrouted: None,
     };
+    let mut sender = ingress::Sender::default();
     let proven = match judge(intake, &head, &body, now_ms).await {
         Ok(Judged::Event(proven)) => proven,
         Ok(Judged::Handshake(shaken)) => {
@@ -204,13 +205,23 @@ async fn explain(
             return report;
         }
         Err(refused) => {
-            report.verdict.accepted = false;
-            report.verdict.status = refused.status;
+            // What a verifier could not judge is not let through.
+            let is_let_through = !source.admission.enforce
+                && refused.names.is_some()
+                && refused.status == source.reject_status;
+            report.verdict.accepted = is_let_through;
+            if is_let_through {
+                sender.unproved = Some(refused.code);
+                let note = "the source has `enforce = false`, so it is let through".to_owned();
+                report.verdict.notes.push(note);
+            } else {
+                report.verdict.status = refused.status;
+            }
             report.verdict.code = Some(refused.code.to_owned());
             report.verdict.reason = Some(refused.reason);
-            report.verdict.overruled = no_verify && refused.names.is_some();
+            report.verdict.overruled = no_verify && refused.names.is_some() && !is_let_through;
             match refused.names {
-                Some(names) if no_verify => names,
+                Some(names) if no_verify || is_let_through => names,
                 _ => return report,
             }
         }
@@ -219,7 +230,7 @@ async fn explain(
     let verified = &proven.verified;
     let dedupe = verified
         .dedupe_key()
-        .filter(|_| source.dedupe)
+        .filter(|_| source.dedupe && sender.unproved.is_none())
         .map(|id| ingress::dedupe_key(window, source, id, now_ms));
     report.event = Some(Named {
         kind: verified.event_type.clone(),
@@ -229,7 +240,7 @@ async fn explain(
         dedupe_until: dedupe.map(|key| rfc3339(key.expires_at_ms)),
     });
     let headers = ingress::event_headers(&head);
-    let mut event = ingress::event(intake, &head, headers, body, proven, now_ms);
+    let mut event = ingress::event(intake, &head, headers, body, proven, sender, now_ms);
     // The same each time, so that two explanations can be compared.
     event.id = EventId::from_bytes([0; 16]);
     route(&mut report, prepared, &Arc::new(event), now_ms).await;

@@ -14,6 +14,7 @@ pub const CODES: &[(&str, &str)] = &[
         "bad_address",
         "not `address:port`, or for brokers not `host:port`",
     ),
+    ("bad_client_name", "no name that a certificate can carry"),
     ("bad_content_type", "not a media type"),
     ("bad_duration", "not a duration with its unit"),
     (
@@ -36,6 +37,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("bad_network", "neither an address nor a network"),
     ("bad_path", "a path that no request or file can have"),
     ("bad_plugin_config", "a value that JSON does not have"),
+    ("bad_rate", "not a rate such as `200/s`"),
     ("bad_retry", "`base` is longer than `max`"),
     ("bad_scheme", "`scheme` is malformed"),
     ("bad_size", "not a size with its unit"),
@@ -48,6 +50,7 @@ pub const CODES: &[(&str, &str)] = &[
         "bad_verification",
         "the provider's scheme cannot work with these secrets and parameters",
     ),
+    ("burst_without_rate", "a `burst` without a `rate`"),
     (
         "duplicate_key",
         "a key or table that stands in the file twice",
@@ -57,6 +60,10 @@ pub const CODES: &[(&str, &str)] = &[
         "a route that names a source or sink twice",
     ),
     ("empty_list", "a list that must name at least one"),
+    (
+        "everybody_trusted",
+        "warning: every client can choose its address",
+    ),
     (
         "file_missing",
         "a component, certificate or key that is not there",
@@ -71,6 +78,18 @@ pub const CODES: &[(&str, &str)] = &[
         "warning: a sender's certificate that is not valid today, or soon will not be",
     ),
     ("missing_key", "a key that must be there"),
+    (
+        "no_client_ca",
+        "client certificates are spoken of, but there is no `client_ca`",
+    ),
+    (
+        "no_preset_ips",
+        "`allow_ips = \"preset\"` for a provider that publishes none",
+    ),
+    (
+        "not_enforced",
+        "warning: requests that are not authentic are let through",
+    ),
     (
         "not_for_verifiers",
         "a key of a plugin that does not apply to a verifier",

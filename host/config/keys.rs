@@ -31,8 +31,12 @@ pub enum Kind {
     Duration(&'static str, &'static str),
     /// A string such as `"10MiB"`, from the first to the second.
     Size(&'static str, &'static str),
+    /// A string such as `"200/s"`: so many in a second (`s`), minute (`m`) or hour (`h`).
+    Rate,
     /// A list of strings.
     Texts,
+    /// A list of strings, or this one word.
+    TextsOr(&'static str),
     /// `"env:NAME"` or `"file:PATH"`.
     Secret,
     /// One secret, or a list of them.
@@ -71,7 +75,9 @@ impl Kind {
             Self::Integer(min, max) => format!("integer, {min} to {max}"),
             Self::Duration(min, max) => format!("duration, `\"{min}\"` to `\"{max}\"`"),
             Self::Size(min, max) => format!("size, `\"{min}\"` to `\"{max}\"`"),
+            Self::Rate => "rate, such as `\"200/s\"` or `\"30/m\"`".to_owned(),
             Self::Texts => "list of strings".to_owned(),
+            Self::TextsOr(word) => format!("list of strings, or `\"{word}\"`"),
             Self::Secret => "secret".to_owned(),
             Self::Secrets => "secret, or list of secrets".to_owned(),
             Self::TextMap => "table of strings or secrets".to_owned(),

@@ -291,6 +291,16 @@ impl<'t> Table<'t> {
             .and_then(|bytes| usize::try_from(bytes).ok())
     }
 
+    /// How long one takes up of a rate such as `"200/s"`.
+    #[must_use]
+    pub fn rate(&self, name: &str) -> Option<Duration> {
+        let any = ("1/h", "1000000/s");
+        // Turned around, because a longer time is a lower rate.
+        let parse = |text: &str| units::rate(text).map(std::cmp::Reverse);
+        self.measure(name, ("a rate", "200/s", "/s"), any, parse)
+            .map(|std::cmp::Reverse(period)| period)
+    }
+
     fn measure<T: PartialOrd>(
         &self,
         name: &str,

@@ -4,6 +4,7 @@
 //! checked last, when all of them are known. Nothing but the file, the environment, the files that
 //! it names and, for certificates, the clock is looked at.
 
+mod admission;
 mod advice;
 mod handshakes;
 mod http;
@@ -23,7 +24,7 @@ use super::keys;
 use super::mask::mask;
 use super::read::{Problems, Table, Text};
 use super::secrets::{Environment, Lookup, Vault, from_folder, io_reason};
-use super::{Config, Plugin, Sink, Source};
+use super::{Config, Plugin, Server, Sink, Source};
 
 /// A config may have this many bytes: 10 000 routes take about 2 MB.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -151,7 +152,8 @@ impl<'r> Reading<'r> {
         let top = Table::open(self.problems, &keys::TOP, root, 0..0);
         let server = self.server(&top);
         let storage = self.storage(&top);
-        let (sources, verifiers) = self.sources(&top);
+        let has_client_ca = server.as_ref().is_none_or(Server::has_client_ca);
+        let (sources, verifiers) = self.sources(&top, has_client_ca);
         let plugins = self.plugins(&top, &verifiers);
         let sinks = self.sinks(&top);
         let routes = self.routes(&top, &sources, &plugins, &verifiers, &sinks);

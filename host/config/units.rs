@@ -1,6 +1,6 @@
-//! Units: durations and sizes as people write them.
+//! Units: durations, sizes and rates as people write them.
 //!
-//! Both need their unit, since a bare number leaves open what it counts.
+//! All need their unit, since a bare number leaves open what it counts.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Why a text is not a measure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Malformed {
-    /// `bad_duration` or `bad_size`.
+    /// `bad_duration`, `bad_size` or `bad_rate`.
     pub code: &'static str,
     /// What is wrong, to follow a colon.
     pub why: String,
@@ -83,6 +83,42 @@ pub(super) fn size(text: &str) -> Result<u64, Malformed> {
     }
 }
 
+/// How many a rate may have in its unit of time.
+pub(super) const RATE_COUNT_MAX: u64 = 1_000_000;
+
+/// `200/s`, `30/m`, `1000/h`; how long one of them takes up.
+pub(super) fn rate(text: &str) -> Result<Duration, Malformed> {
+    let malformed = |why: &str, at: Range<usize>| Malformed {
+        code: "bad_rate",
+        why: why.to_owned(),
+        at,
+    };
+    if text.is_empty() {
+        return Err(malformed("it is empty", 0..0));
+    }
+    let Some((count, unit)) = text.split_once('/') else {
+        return Err(malformed("its unit is missing", 0..text.len()));
+    };
+    let nanoseconds: u64 = match unit {
+        "s" => 1_000_000_000,
+        "m" => 60_000_000_000,
+        "h" => 3_600_000_000_000,
+        _ => {
+            let why = format!("unknown unit `{unit}`; there are s, m and h");
+            return Err(malformed(&why, count.len() + 1..text.len()));
+        }
+    };
+    match count.parse::<u64>() {
+        // Rounded up, so that no rate lets more through than it says.
+        Ok(count @ 1..=RATE_COUNT_MAX) => Ok(Duration::from_nanos(nanoseconds.div_ceil(count))),
+        Ok(_) => Err(malformed(
+            &format!("the number may be from 1 to {RATE_COUNT_MAX}"),
+            0..count.len(),
+        )),
+        Err(_) => Err(malformed("a number must come first", 0..count.len())),
+    }
+}
+
 /// The end of the character that begins at `at`.
 fn character_end(text: &str, at: usize) -> usize {
     text.get(at..)
@@ -126,7 +162,34 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_is_how_long_one_takes_up() {
+        for (text, nanos) in [
+            ("200/s", 5_000_000),
+            ("1/s", 1_000_000_000),
+            ("30/m", 2_000_000_000),
+            ("7/s", 142_857_143),
+            ("1/h", 3_600_000_000_000),
+            ("1000000/s", 1000),
+        ] {
+            assert_eq!(rate(text).unwrap(), Duration::from_nanos(nanos), "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_said_with_its_place() {
+        for (text, why, at) in [
+            ("200", "its unit is missing", 0..3),
+            ("200/d", "unknown unit `d`; there are s, m and h", 4..5),
+            ("200/ s", "unknown unit ` s`; there are s, m and h", 4..6),
+            ("/s", "a number must come first", 0..0),
+            ("-1/s", "a number must come first", 0..2),
+            ("0/s", "the number may be from 1 to 1000000", 0..1),
+            ("1000001/s", "the number may be from 1 to 1000000", 0..7),
+            ("", "it is empty", 0..0),
+        ] {
+            let malformed = rate(text).unwrap_err();
+            assert_eq!((malformed.why.as_str(), malformed.at), (why, at), "{text}");
+        }
         for (text, why, at) in [
             ("5", "its unit is missing", 0..1),
             (

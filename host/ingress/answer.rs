@@ -18,13 +18,14 @@ pub type Answer = Response<Full<Bytes>>;
 /// One row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// HTTP status. `unauthorized` may get another one from its source's `reject_status`.
+    /// HTTP status. `unauthorized` may get another one from its source's `reject_status`, 503 from its
+    /// `busy_status`.
     pub status: u16,
     /// Stable code for programs.
     pub code: &'static str,
     /// For people.
     pub message: &'static str,
-    /// Seconds in `Retry-After`.
+    /// Seconds in `Retry-After`; `rate_limited` may carry more.
     pub retry_after_secs: Option<u16>,
     /// The whole body.
     pub body: &'static str,
@@ -71,6 +72,10 @@ refusals! {
     Unauthorized = 401 "Unauthorized", "unauthorized", "the request could not be verified", None;
     /// A handshake with another token than the source's.
     UnexpectedValue = 403 "Forbidden", "unexpected_value", "the handshake has another token than this source", None;
+    /// The client's address is not on the source's list.
+    AddressNotAllowed = 403 "Forbidden", "address_not_allowed", "this source does not take requests from this address", None;
+    /// The client showed no certificate with a name on the source's list.
+    ClientNotAllowed = 403 "Forbidden", "client_not_allowed", "this source asks for a client certificate with another name", None;
     /// No source has this path.
     NotFound = 404 "Not Found", "not_found", "no source has this path", None;
     /// The path is a source's, but the method is neither POST nor that of one of its handshakes.
@@ -87,6 +92,8 @@ refusals! {
     UnsupportedMediaType = 415 "Unsupported Media Type", "unsupported_media_type", "this source does not take this content-type", None;
     /// The source's rate is used up.
     RateLimited = 429 "Too Many Requests", "rate_limited", "too many requests for this source", Some(1);
+    /// The client's address had too many requests refused.
+    AddressLimited = 429 "Too Many Requests", "address_limited", "too many requests from this address were refused", Some(1);
     /// The head has too many bytes or fields.
     HeadersTooLarge = 431 "Request Header Fields Too Large", "headers_too_large", "the request's head has too many bytes or fields", None;
     /// A fault of this program. Nothing was stored.

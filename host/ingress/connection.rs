@@ -17,10 +17,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Refusal;
+use super::certificate::Identity;
 use super::pace::{Pace, Phase};
 use super::request::{self, Door, Link};
 use super::socket::Socket;
-use crate::metrics::NO_SOURCE;
 
 /// hyper's smallest read buffer, and so the smallest bound of an HTTP/1.1 head.
 const BUFFER_BYTES_MIN: usize = 8192;
@@ -39,12 +39,13 @@ pub async fn run(stream: TcpStream, peer: SocketAddr, door: &Arc<Door>, drain: C
     let limits = &door.deps.limits;
     let pace = Arc::new(Pace::new(limits.header_timeout, limits.body_timeout));
     let deadline = tokio::time::sleep(limits.header_timeout);
-    let link = |http2| {
+    let link = |http2, identity| {
         Arc::new(Link {
             door: Arc::clone(door),
             pace: Arc::clone(&pace),
             peer,
             http2,
+            identity,
         })
     };
     let Some(identity) = &door.deps.tls else {
@@ -55,8 +56,8 @@ pub async fn run(stream: TcpStream, peer: SocketAddr, door: &Arc<Door>, drain: C
             () = deadline => return,
         };
         match http2 {
-            Some(true) => http2_connection(stream, link(true), drain).await,
-            Some(false) => http1_connection(stream, link(false), drain).await,
+            Some(true) => http2_connection(stream, link(true, None), drain).await,
+            Some(false) => http1_connection(stream, link(false, None), drain).await,
             None => {}
         }
         return;
@@ -68,10 +69,16 @@ pub async fn run(stream: TcpStream, peer: SocketAddr, door: &Arc<Door>, drain: C
         () = deadline => return,
     };
     match shaken {
-        Ok(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-            http2_connection(stream, link(true), drain).await;
+        Ok(stream) => {
+            let session = stream.get_ref().1;
+            let shown = session.peer_certificates().and_then(<[_]>::first);
+            let identity = shown.map(Identity::of);
+            if session.alpn_protocol() == Some(b"h2") {
+                http2_connection(stream, link(true, identity), drain).await;
+            } else {
+                http1_connection(stream, link(false, identity), drain).await;
+            }
         }
-        Ok(stream) => http1_connection(stream, link(false), drain).await,
         Err(error) => tracing::debug!(%peer, %error, "TLS handshake failed"),
     }
 }
@@ -91,7 +98,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let pace = Arc::clone(&link.pace);
-    let door = Arc::clone(&link.door);
+    let (door, peer) = (Arc::clone(&link.door), link.peer);
     let socket = TokioIo::new(Socket::new(stream, Arc::clone(&pace), false));
     let service = service_fn(move |request| request::answer(Arc::clone(&link), request));
     let mut connection = http1::Builder::new()
@@ -128,9 +135,7 @@ where
     let socket = connection.into_parts().io.into_inner();
     let last = match ended {
         None if pace.has_partial_head() => {
-            door.deps
-                .metrics
-                .refused(NO_SOURCE, Refusal::HeaderTimeout.row().code);
+            door.refuse_headless(Refusal::HeaderTimeout, peer.ip());
             Some(Refusal::HeaderTimeout.raw())
         }
         None | Some(Ok(())) => None,
@@ -140,7 +145,7 @@ where
         }
     };
     if let Some(refusal) = socket.refused() {
-        door.deps.metrics.refused(NO_SOURCE, refusal.row().code);
+        door.refuse_headless(refusal, peer.ip());
     }
     socket.finish(last).await;
 }

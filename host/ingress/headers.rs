@@ -17,6 +17,12 @@ const CREDENTIALS: [&str; 5] = [
     "x-auth-token",
 ];
 
+/// True for a name (lower-case) that carries a credential whatever the scheme.
+#[must_use]
+pub fn is_credential(name: &str) -> bool {
+    CREDENTIALS.contains(&name)
+}
+
 /// Bytes of a head as HTTP/1.1 would send it: `name: value\r\n` per field.
 #[must_use]
 pub fn bytes_in(map: &HeaderMap) -> usize {
@@ -44,7 +50,7 @@ pub fn copy(map: &HeaderMap) -> Vec<Header> {
 /// Removes what an event must not keep: credentials in general, and the fields in which this source's
 /// sender shows one, which `hidden` knows.
 pub fn strip_credentials(headers: &mut Vec<Header>, hidden: impl Fn(&str) -> bool) {
-    headers.retain(|header| !CREDENTIALS.contains(&header.name.as_str()) && !hidden(&header.name));
+    headers.retain(|header| !is_credential(&header.name) && !hidden(&header.name));
 }
 
 /// The query without the parameters in which this source's sender shows a credential, which `hidden`

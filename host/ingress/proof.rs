@@ -96,6 +96,15 @@ impl Proof {
         Proven::of(verified)
     }
 
+    /// True if requests are let through without any check.
+    #[must_use]
+    pub fn is_unverified(&self) -> bool {
+        match self {
+            Self::Scheme(verifier) => verifier.is_unverified(),
+            Self::Plugin(..) => false,
+        }
+    }
+
     /// True if this header (lower-case) shows a credential.
     #[must_use]
     pub fn hides_header(&self, proven: &Proven, name: &str) -> bool {

@@ -1,35 +1,41 @@
 //! Request: from a head to a 2xx, stage by stage; see [`super`] for their order.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::header::{ALLOW, CONTENT_TYPE};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::request::Parts;
-use http::{Method, Request, StatusCode};
+use http::{HeaderValue, Method, Request, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use sha2::{Digest as _, Sha256};
 
 use super::answer::{self, Answer, Refusal};
 use super::body::{self, BodyError, Patience};
+use super::certificate::Identity;
+use super::client::Client;
 use super::gate::{Gate, Pass};
 use super::key_ring::{KeyRing, NoKey};
 use super::log_budget::LogBudget;
 use super::pace::Pace;
 use super::proof::{Proven, Unproven};
+use super::rate::{Rates, retry_after_secs};
+use super::report::{Reason, report};
 pub(crate) use super::shake::refusal as handshake_refusal;
 use super::shake::{self, Confirmations, NotShaken};
-use super::{Deps, Intake, headers};
+use super::strikes::Strikes;
+use super::{Deps, Intake, admission, headers};
 use crate::config::Source;
 use crate::event::{Event, EventId, Header};
 use crate::journal::{AppendError, Appended, DedupeKey};
 use crate::metrics::NO_SOURCE;
 use crate::shutdown::Shutdown;
-use crate::verify::{self, Rejection};
+use crate::verify::{self, Coverage, Rejection};
 
 /// What all connections of a listener share.
 pub struct Door {
@@ -39,6 +45,10 @@ pub struct Door {
     pub confirmations: Confirmations,
     /// Keys that were fetched to verify with.
     pub(super) keys: KeyRing,
+    /// How often each source's door opens.
+    pub rates: Rates,
+    /// Addresses that send what is refused, if they are watched.
+    strikes: Option<Strikes>,
     pub(super) shutdown: Shutdown,
     gate: Gate,
     pub(super) log: LogBudget,
@@ -48,13 +58,47 @@ impl Door {
     /// A door with nobody in it.
     #[must_use]
     pub fn new(deps: Arc<Deps>, shutdown: Shutdown) -> Self {
+        let strikes = deps.reject_rate.map(Strikes::new);
         Self {
             deps,
             confirmations: Confirmations::default(),
             keys: KeyRing::default(),
+            rates: Rates::default(),
+            strikes,
             shutdown,
             gate: Gate::default(),
             log: LogBudget::default(),
+        }
+    }
+
+    /// Counts and keeps a refusal that was made before there was a request.
+    pub fn refuse_headless(&self, refusal: Refusal, peer: IpAddr) {
+        let row = refusal.row();
+        let client = Client::of(peer, &http::HeaderMap::new(), &[]);
+        self.deps.metrics.refused(NO_SOURCE, row.code);
+        let reason = Reason {
+            code: row.code,
+            detail: "",
+            status: row.status,
+            enforced: true,
+        };
+        self.keep(reason, None, (peer, client), None, None);
+    }
+
+    /// Keeps a request in the log of rejected ones, if it has a place for it.
+    fn keep(
+        &self,
+        reason: Reason<'_>,
+        source: Option<&Source>,
+        from: (IpAddr, Client),
+        head: Option<&Parts>,
+        body: Option<&Bytes>,
+    ) {
+        let name = source.map_or(NO_SOURCE, |source| &source.name);
+        let now_ms = (self.deps.clock)();
+        if let Some(place) = self.deps.rejected.place(name, reason.code, now_ms) {
+            let rejected = report(reason, source, from, head, body.cloned(), now_ms);
+            self.deps.rejected.keep(place, rejected);
         }
     }
 }
@@ -69,6 +113,8 @@ pub struct Link {
     pub peer: SocketAddr,
     /// True on HTTP/2.
     pub http2: bool,
+    /// Who the client's certificate says it is, where it showed one.
+    pub identity: Option<Identity>,
 }
 
 /// A request that got no 2xx.
@@ -77,33 +123,49 @@ struct Refused {
     source: Option<Arc<Source>>,
     /// The operator's reason, where it is not the refusal's own code.
     rejection: Option<Rejection>,
+    /// When there is room again, where it is not the refusal's own time.
+    wait: Option<Duration>,
+    /// What was read of the body.
+    body: Option<Bytes>,
     /// True if bytes of the body may still come.
     unread: bool,
 }
 
 impl Refused {
-    fn early(refusal: Refusal, source: Option<Arc<Source>>, body: &Incoming) -> Self {
+    fn early(turned: Turned, body: &Incoming) -> Self {
         Self {
-            refusal,
-            source,
+            refusal: turned.refusal,
+            source: turned.source,
             rejection: None,
+            wait: turned.wait,
+            body: None,
             unread: !body.is_end_stream(),
         }
     }
 
-    fn shake((refusal, rejection): NotShaken, source: &Arc<Source>) -> Self {
+    fn shake((refusal, rejection): NotShaken, source: &Arc<Source>, body: &Bytes) -> Self {
         Self {
             rejection,
-            ..Self::late(refusal, source)
+            ..Self::late(refusal, source, body.clone())
         }
     }
 
-    fn late(refusal: Refusal, source: &Arc<Source>) -> Self {
+    fn unread(refusal: Refusal, source: &Arc<Source>) -> Self {
         Self {
             refusal,
             source: Some(Arc::clone(source)),
             rejection: None,
+            wait: None,
+            body: None,
+            unread: true,
+        }
+    }
+
+    fn late(refusal: Refusal, source: &Arc<Source>, body: Bytes) -> Self {
+        Self {
+            body: Some(body),
             unread: false,
+            ..Self::unread(refusal, source)
         }
     }
 }
@@ -122,7 +184,10 @@ pub async fn answer(link: Arc<Link>, request: Request<Incoming>) -> Result<Answe
     let began = Instant::now();
     link.pace.request_began(began);
     let _active = Active(&link.pace);
-    let handled = AssertUnwindSafe(accept(&link, request, began))
+    let (head, body) = request.into_parts();
+    let peer = link.peer.ip();
+    let client = Client::of(peer, &head.headers, &link.door.deps.trusted_proxies);
+    let handled = AssertUnwindSafe(accept(&link, client, &head, body, began))
         .catch_unwind()
         .await;
     let answer = handled.unwrap_or_else(|_| {
@@ -132,36 +197,52 @@ pub async fn answer(link: Arc<Link>, request: Request<Incoming>) -> Result<Answe
             refusal: Refusal::Bug,
             source: None,
             rejection: None,
+            wait: None,
+            body: None,
             unread: true,
         })
     });
-    Ok(answer.unwrap_or_else(|refused| refuse(&link, &refused)))
+    Ok(answer.unwrap_or_else(|refused| refuse(&link, client, &head, &refused)))
 }
 
-/// Counts and logs a refusal, and makes its answer.
-fn refuse(link: &Link, refused: &Refused) -> Answer {
+/// Counts, logs and keeps a refusal, and makes its answer.
+fn refuse(link: &Link, client: Client, head: &Parts, refused: &Refused) -> Answer {
     let row = refused.refusal.row();
     let source = refused.source.as_deref();
     let name = source.map_or(NO_SOURCE, |source| &source.name);
-    let code = refused
-        .rejection
-        .as_ref()
-        .map_or(row.code, |rejection| rejection.code);
+    let (code, detail) = match &refused.rejection {
+        Some(rejection) => (rejection.code, rejection.detail.as_str()),
+        None => (row.code, ""),
+    };
+    let status = source.map_or(row.status, |source| match row.status {
+        401 => source.reject_status,
+        503 => source.busy_status,
+        other => other,
+    });
     link.door.deps.metrics.refused(name, code);
-    let detail = refused
-        .rejection
-        .as_ref()
-        .map_or("", |rejection| &rejection.detail);
-    let status = row.status;
+    if let Some(strikes) = &link.door.strikes
+        && matches!(row.status, 401 | 403 | 404)
+    {
+        strikes.strike(client, (link.door.deps.clock)());
+    }
     // What needs an operator is logged, but a flood of it does not flood the log.
     let needs_operator = refused.rejection.is_some()
-        || matches!(row.status, 401 | 503)
+        || matches!(row.status, 401 | 403 | 503)
         || refused.refusal == Refusal::Bug;
     if needs_operator && let Some(skipped) = link.door.log.spend() {
-        tracing::warn!(peer = %link.peer, source = name, status, code, detail, skipped, "webhook refused");
+        tracing::warn!(%client, source = name, status, code, detail, skipped, "webhook refused");
     } else {
-        tracing::debug!(peer = %link.peer, source = name, status, code, detail, "webhook refused");
+        tracing::debug!(%client, source = name, status, code, detail, "webhook refused");
     }
+    let reason = Reason {
+        code,
+        detail,
+        status,
+        enforced: true,
+    };
+    let from = (link.peer.ip(), client);
+    let body = refused.body.as_ref();
+    link.door.keep(reason, source, from, Some(head), body);
     if refused.unread {
         link.pace.leave_unread();
     }
@@ -171,25 +252,25 @@ fn refuse(link: &Link, refused: &Refused) -> Answer {
     {
         answer.headers_mut().insert(ALLOW, allow);
     }
-    if refused.refusal == Refusal::Unauthorized
-        && let Some(source) = source
-    {
-        *answer.status_mut() =
-            StatusCode::from_u16(source.reject_status).unwrap_or(StatusCode::UNAUTHORIZED);
+    *answer.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
+    if let Some(wait) = refused.wait {
+        let seconds = HeaderValue::from(retry_after_secs(wait));
+        answer.headers_mut().insert(RETRY_AFTER, seconds);
     }
     answer
 }
 
 async fn accept(
     link: &Link,
-    request: Request<Incoming>,
+    client: Client,
+    head: &Parts,
+    body: Incoming,
     began: Instant,
 ) -> Result<Answer, Refused> {
     let deps = &*link.door.deps;
-    let (head, body) = request.into_parts();
-    let (intake, _pass) = match admit(link, &head) {
+    let (intake, _pass) = match admit(link, client, head) {
         Ok(admitted) => admitted,
-        Err((refusal, source)) => return Err(Refused::early(refusal, source, &body)),
+        Err(turned) => return Err(Refused::early(turned, &body)),
     };
     let source = &intake.source;
     let patience = if link.http2 {
@@ -197,23 +278,20 @@ async fn accept(
     } else {
         Patience::Watched(&link.pace)
     };
-    let body = match body::read(body, source.body_bytes_max, patience).await {
-        Ok(body) => body,
-        Err(error) => {
+    let body = body::read(body, source.body_bytes_max, patience)
+        .await
+        .map_err(|error| {
             let refusal = match error {
                 BodyError::TooLarge => Refusal::BodyTooLarge,
                 BodyError::Timeout => Refusal::BodyTimeout,
                 BodyError::Broken => Refusal::BadRequest,
             };
-            let mut refused = Refused::late(refusal, source);
-            refused.unread = true;
-            return Err(refused);
-        }
-    };
+            Refused::unread(refusal, source)
+        })?;
     link.pace.body_arrived();
 
     let now_ms = (deps.clock)();
-    let headers = event_headers(&head);
+    let headers = event_headers(head);
     let request = verify::Request {
         method: head.method.as_str(),
         target: head
@@ -225,41 +303,57 @@ async fn accept(
     };
     let question = source.handshakes.find(request);
     let shake = |question| {
-        shake::shake(link, source, question, now_ms).map_err(|why| Refused::shake(why, source))
+        shake::shake(link, source, question, now_ms)
+            .map_err(|why| Refused::shake(why, source, &body))
     };
     match &question {
         Some(question) if !question.shake.verify_first() => return shake(question),
         None if head.method != Method::POST => {
-            return Err(Refused::late(Refusal::NoHandshake, source));
+            return Err(Refused::late(Refusal::NoHandshake, source, body.clone()));
         }
-        None if !takes_content_type(source, &head) => {
-            return Err(Refused::late(Refusal::UnsupportedMediaType, source));
+        None if !takes_content_type(source, head) => {
+            let refusal = Refusal::UnsupportedMediaType;
+            return Err(Refused::late(refusal, source, body.clone()));
         }
         _ => {}
     }
-    let proven = prove(link, &intake, request, now_ms).await;
-    let proven = proven.map_err(|(refusal, reason)| {
-        if let Some(question) = &question {
-            shake::not_authentic(link, source, question);
+    let (proven, unproved) = match prove(link, &intake, request, now_ms).await {
+        Ok(proven) => (proven, None),
+        // A handshake is never answered on trust: its answer may prove that we know the secret.
+        Err((Refusal::Unauthorized, rejection))
+            if !source.admission.enforce && question.is_none() =>
+        {
+            let from = (link.peer.ip(), client);
+            let_through(&link.door, source, &rejection, from, head, &body);
+            (intake.proof.read(request), Some(rejection.code))
         }
-        let mut refused = Refused::late(refusal, source);
-        refused.rejection = Some(reason);
-        refused
-    })?;
+        Err((refusal, reason)) => {
+            if let Some(question) = &question {
+                shake::not_authentic(link, source, question);
+            }
+            let mut refused = Refused::late(refusal, source, body.clone());
+            refused.rejection = Some(reason);
+            return Err(refused);
+        }
+    };
     if let Some(question) = &question {
         return shake(question);
     }
 
     let dedupe = match proven.verified.dedupe_key() {
-        Some(id) if source.dedupe => {
+        // An id that nobody proved must not make a genuine event look like a duplicate.
+        Some(id) if source.dedupe && unproved.is_none() => {
             Some(dedupe_key(deps.limits.dedupe_window, source, id, now_ms))
         }
         _ => None,
     };
-    let event = Arc::new(event(&intake, &head, headers, body, proven, now_ms));
-    let id = event.id;
-    let appended = deps.journal.append(event, dedupe).await;
-    match appended {
+    let sender = Sender {
+        unproved,
+        client: admission::named(link, source),
+    };
+    let event = event(&intake, head, headers, body, proven, sender, now_ms);
+    let (id, body) = (event.id, event.body.clone());
+    match deps.journal.append(Arc::new(event), dedupe).await {
         Ok(Appended::Stored(_)) => {
             deps.metrics
                 .accepted(&source.name, began.elapsed().as_secs_f64());
@@ -270,10 +364,33 @@ async fn accept(
             Ok(answer::accepted(source.ok_status, None))
         }
         Err(AppendError::Failed) if link.door.shutdown.is_draining() => {
-            Err(Refused::late(Refusal::Draining, source))
+            Err(Refused::late(Refusal::Draining, source, body))
         }
-        Err(error) => Err(Refused::late(error.into(), source)),
+        Err(error) => Err(Refused::late(error.into(), source, body)),
     }
+}
+
+/// Counts, logs and keeps a request that is not authentic and whose source takes it all the same.
+fn let_through(
+    door: &Door,
+    source: &Source,
+    rejection: &Rejection,
+    from: (IpAddr, Client),
+    head: &Parts,
+    body: &Bytes,
+) {
+    let Rejection { code, detail, .. } = rejection;
+    door.deps.metrics.unenforced(&source.name, code);
+    if let Some(skipped) = door.log.spend() {
+        tracing::warn!(client = %from.1, source = &*source.name, code, detail, skipped, "webhook let through that is not authentic");
+    }
+    let reason = Reason {
+        code,
+        detail,
+        status: source.ok_status,
+        enforced: false,
+    };
+    door.keep(reason, Some(source), from, Some(head), Some(body));
 }
 
 /// Judges a request. Where a key is missing that the source lets be fetched, it is fetched and the request judged once
@@ -312,22 +429,50 @@ async fn prove(
     }
 }
 
-type Turned = (Refusal, Option<Arc<Source>>);
+/// A request that its head alone refuses.
+pub(super) struct Turned {
+    pub(super) refusal: Refusal,
+    pub(super) source: Option<Arc<Source>>,
+    pub(super) wait: Option<Duration>,
+}
+
+impl Turned {
+    pub(super) fn away(refusal: Refusal, source: Option<Arc<Source>>) -> Self {
+        Self {
+            refusal,
+            source,
+            wait: None,
+        }
+    }
+}
 
 /// Everything that the head alone decides. No `100 Continue` goes out before this is passed, because
 /// hyper sends it when the body is first asked for.
-fn admit(link: &Link, head: &Parts) -> Result<(Arc<Intake>, Pass), Turned> {
+fn admit(link: &Link, client: Client, head: &Parts) -> Result<(Arc<Intake>, Pass), Turned> {
     let deps = &*link.door.deps;
     if head.headers.len() > headers::FIELDS_MAX
         || headers::bytes_in(&head.headers) > deps.limits.header_bytes_max
     {
-        return Err((Refusal::HeadersTooLarge, None));
+        return Err(Turned::away(Refusal::HeadersTooLarge, None));
+    }
+    if let Some(strikes) = &link.door.strikes {
+        strikes
+            .check(client, (deps.clock)())
+            .map_err(|wait| Turned {
+                refusal: Refusal::AddressLimited,
+                source: None,
+                wait: Some(wait),
+            })?;
     }
     let Some(intake) = deps.sources.by_path(head.uri.path()) else {
-        return Err((Refusal::NotFound, None));
+        return Err(Turned::away(Refusal::NotFound, None));
     };
     let source = &intake.source;
-    let turned = |refusal| (refusal, Some(Arc::clone(source)));
+    let turned = |refusal| Turned::away(refusal, Some(Arc::clone(source)));
+    admission::check(link, client, source).map_err(|(refusal, wait)| Turned {
+        wait,
+        ..turned(refusal)
+    })?;
     let method = head.method.as_str();
     if head.method != Method::POST && !source.handshakes.want(method) {
         return Err(turned(Refusal::MethodNotAllowed));
@@ -392,13 +537,40 @@ pub(crate) fn dedupe_key(
     }
 }
 
-/// The event that an authentic request becomes, without the credentials that it carried.
+/// What is known of the sender besides what [`verify::Verified`] says.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sender<'p> {
+    /// Why the request is not authentic, where its source takes it all the same.
+    pub(crate) unproved: Option<&'static str>,
+    /// The name in the client's certificate.
+    pub(crate) client: Option<&'p str>,
+}
+
+impl Sender<'_> {
+    fn attributes(&self, intake: &Intake, coverage: Coverage) -> Vec<(String, String)> {
+        let is_verified = self.unproved.is_none() && !intake.proof.is_unverified();
+        let pairs = [
+            Some(("coverage", coverage.as_str())),
+            Some(("verified", if is_verified { "true" } else { "false" })),
+            self.unproved.map(|code| ("rejection", code)),
+            self.client.map(|name| ("client", name)),
+        ];
+        pairs
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
+    }
+}
+
+/// The event that a request becomes, without the credentials that it carried.
 pub(crate) fn event(
     intake: &Intake,
     head: &Parts,
     mut headers: Vec<Header>,
-    body: bytes::Bytes,
+    body: Bytes,
     proven: Proven,
+    sender: Sender<'_>,
     now_ms: u64,
 ) -> Event {
     let Intake { source, proof } = intake;
@@ -411,7 +583,7 @@ pub(crate) fn event(
         attributes: further,
         ..
     } = proven;
-    let mut attributes = vec![("coverage".to_owned(), verified.coverage.as_str().to_owned())];
+    let mut attributes = sender.attributes(intake, verified.coverage);
     if verified.event_ids.len() > 1 {
         let ids = serde_json::Value::from(verified.event_ids);
         attributes.push(("event_ids".to_owned(), ids.to_string()));

@@ -38,6 +38,18 @@ pub(super) struct Rule {
     pub(super) time_key: String,
 }
 
+impl Rule {
+    /// True for a header (lower-case) in which a signature stands.
+    pub(super) fn is_header(&self, name: &str) -> bool {
+        match (&self.site, self.form) {
+            (Site::Header(own), SignatureForm::Numbered) => name
+                .strip_prefix(own.as_str())
+                .is_some_and(|rest| rest.starts_with('-')),
+            (site, _) => site.is_header(name),
+        }
+    }
+}
+
 /// The text that holds a request's signatures.
 pub(super) enum Written<'r> {
     One(Cow<'r, str>),

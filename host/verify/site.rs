@@ -21,6 +21,11 @@ pub(super) enum Site {
 }
 
 impl Site {
+    /// True for the header (lower-case) that it is.
+    pub(super) fn is_header(&self, name: &str) -> bool {
+        matches!(self, Self::Header(own) if own == name)
+    }
+
     /// `None` for sources that are no place a sender could write to.
     pub(super) fn new(source: &Source, pointers: &mut Pointers) -> Option<Self> {
         match source {

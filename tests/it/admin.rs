@@ -17,6 +17,7 @@ use hookswitch::journal::{
     Attempt, DeliverySummary, EventSummary, HELD_IN_MEMORY, JournalError, Record, State,
 };
 use hookswitch::metrics::Metrics;
+use hookswitch::rejected::{Log, Rejected};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::ingress::journal::FakeJournal;
@@ -98,6 +99,7 @@ struct Desk {
     journal: Arc<FakeJournal>,
     program: Arc<Program>,
     _folder: tempfile::TempDir,
+    rejected: Arc<Log>,
     _stop: DropGuard,
 }
 
@@ -123,12 +125,14 @@ impl Desk {
             .unwrap();
         let address = listener.local_addr().unwrap();
         let folder = tempfile::tempdir().unwrap();
+        let rejected = Arc::new(Log::new(1 << 20, 8));
         let (journal, program) = (FakeJournal::new(), Arc::new(Program::default()));
         let deps = Deps {
             control: program.clone(),
             journal: journal.clone(),
             archive: archive(folder.path()),
             metrics: Arc::new(Metrics::new()),
+            rejected: rejected.clone(),
         };
         let stop = CancellationToken::new();
         tokio::spawn(admin::serve(listener, Arc::new(deps), stop.clone()));
@@ -137,6 +141,7 @@ impl Desk {
             journal,
             program,
             _folder: folder,
+            rejected,
             _stop: stop.drop_guard(),
         }
     }
@@ -317,6 +322,76 @@ async fn one_event_is_shown_with_attempts_and_its_body_can_be_downloaded() {
     assert!(answer.head.contains("x-content-type-options: nosniff"));
 }
 
+fn reject(log: &Log, source: &str, code: &str) {
+    let place = log.place(source, code, 1_000_000_000_000).unwrap();
+    log.keep(
+        place,
+        Rejected {
+            number: 0,
+            at_ms: 1_000_000_000_000,
+            source: source.into(),
+            code: code.to_owned(),
+            detail: "signed 400 s ago".to_owned(),
+            status: 401,
+            enforced: true,
+            client: [203, 0, 113, 9].into(),
+            client_is_known: source != "didit",
+            peer: [10, 0, 0, 1].into(),
+            method: "POST".to_owned(),
+            path: "/hooks".to_owned(),
+            query: String::new(),
+            headers: vec![("x-signature".to_owned(), "****a1b2".to_owned())],
+            headers_cut: false,
+            body: Bytes::from("0123456789"),
+            body_bytes: Some(10),
+        },
+    );
+}
+
+#[tokio::test]
+async fn rejected_requests_are_listed_in_pages_and_shown_one_by_one() {
+    let desk = Desk::start().await;
+    for (source, code) in [
+        ("didit", "stale"),
+        ("idwise", "bad_credential"),
+        ("idwise", "bad_credential"),
+    ] {
+        reject(&desk.rejected, source, code);
+    }
+    let page = desk.json("GET /rejected?limit=2").await;
+    let numbers = |page: &serde_json::Value| -> Vec<u64> {
+        let list = page["rejected"].as_array().unwrap();
+        list.iter()
+            .map(|one| one["number"].as_u64().unwrap())
+            .collect()
+    };
+    assert_eq!((numbers(&page), &page["next"]), (vec![3, 2], &2.into()));
+    let page = desk.json("GET /rejected?limit=2&before=2").await;
+    assert_eq!(
+        (numbers(&page), &page["next"]),
+        (vec![1], &serde_json::Value::Null)
+    );
+    assert_eq!(
+        page["rejected"][0],
+        serde_json::json!({
+            "number": 1, "at": "2001-09-09T01:46:40.000Z", "source": "didit", "code": "stale",
+            "detail": "signed 400 s ago", "status": 401, "enforced": true, "client": null,
+            "peer": "10.0.0.1", "method": "POST", "path": "/hooks", "query": "", "body_bytes": 10,
+        })
+    );
+    let page = desk
+        .json("GET /rejected?code=bad_credential&since=2001-09-09T00:00:00Z")
+        .await;
+    assert_eq!((numbers(&page), &page["skipped"]), (vec![3, 2], &0.into()));
+    let one = desk.json("GET /rejected/1").await;
+    assert_eq!(
+        one["headers"][0],
+        serde_json::json!(["x-signature", "****a1b2"])
+    );
+    let body = serde_json::json!({"encoding": "utf-8", "text": "01234567", "truncated": true});
+    assert_eq!(one["body"], body);
+}
+
 #[tokio::test]
 async fn what_cannot_be_answered_says_why_in_json() {
     let desk = Desk::start().await;
@@ -329,6 +404,11 @@ async fn what_cannot_be_answered_says_why_in_json() {
             404,
             "no_such_event",
         ),
+        ("GET /rejected?state=dead", 400, "bad_query"),
+        ("GET /rejected/1", 404, "no_such_request"),
+        ("GET /rejected/one", 400, "bad_number"),
+        ("GET /rejectedness", 404, "not_found"),
+        ("DELETE /rejected/1", 405, "method_not_allowed"),
         ("GET /nothing", 404, "not_found"),
         ("DELETE /events", 405, "method_not_allowed"),
     ] {

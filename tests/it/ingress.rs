@@ -3,7 +3,7 @@
 pub(crate) mod front;
 pub(crate) mod journal;
 pub(crate) mod raw;
-mod secure;
+pub(crate) mod secure;
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use raw::{Raw, ask, post};
 /// Patience for what takes milliseconds on a good day.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn signature(body: &[u8]) -> String {
+pub(crate) fn signature(body: &[u8]) -> String {
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
     mac.update(body);
     hex::encode(mac.finalize().into_bytes())
@@ -51,7 +51,7 @@ async fn a_signed_webhook_is_stored_byte_for_byte_and_its_id_is_the_answer() {
     );
     assert_eq!(
         event.attributes,
-        [("coverage".to_owned(), "full".to_owned())]
+        [("coverage", "full"), ("verified", "true")].map(|(n, v)| (n.to_owned(), v.to_owned()))
     );
     let names: Vec<_> = event.headers.iter().map(|h| h.name.as_str()).collect();
     assert_eq!(

@@ -16,6 +16,8 @@ mod config;
 mod crash;
 /// Dead letters: listed, replayed, discarded, over crashes and by two people at once.
 mod dead_letters;
+/// What stands around verification: shadow mode, allow-lists, certificates, rates, the log of rejections.
+mod door;
 /// What `explain` tells of a request, word for word.
 mod explain;
 /// What the guides tell to write and run, written and run.

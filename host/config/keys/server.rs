@@ -92,6 +92,37 @@ const SERVER_KEYS: &[Key] = &[
         "10000",
         "Connections at a time; further ones wait to be accepted.",
     ),
+    optional(
+        "trusted_proxies",
+        Kind::Texts,
+        "none",
+        "Addresses and networks of your own proxies. From them, and from nobody else, the client's address is \
+         taken from `X-Forwarded-For` or `Forwarded`: the last one there that is not a trusted proxy itself. A \
+         change needs a restart.",
+    ),
+    optional(
+        "reject_rate",
+        Kind::Rate,
+        "no limit",
+        "How many requests of one client's address may be refused with 401, 403 or 404 in a second \
+         (`\"10/s\"`), minute or hour, with a second's worth and at least ten at once; further requests from \
+         there get 429 with `Retry-After` before anything is read or verified. Set it only if clients connect \
+         directly or through `trusted_proxies`: otherwise one client's misdeeds count against all. A change \
+         needs a restart.",
+    ),
+    default(
+        "rejected_log",
+        Kind::Size("0B", "1GiB"),
+        "4MiB",
+        "Memory for requests that got no 2xx, which `hookswitch rejected` shows; the oldest go first. `\"0B\"` \
+         keeps none. A change needs a restart.",
+    ),
+    default(
+        "rejected_body",
+        Kind::Size("0B", "64KiB"),
+        "4KiB",
+        "How much of a rejected request's body is kept there; `\"0B\"` keeps none. A change needs a restart.",
+    ),
     default(
         "drain",
         Kind::Duration("0s", "1h"),
@@ -124,6 +155,13 @@ const TLS_KEYS: &[Key] = &[
         Kind::Text,
         "no client certificate is asked for",
         "Path of PEM certificates; a client must show a certificate signed by one of them.",
+    ),
+    default(
+        "client_auth",
+        Kind::Choice(&["required", "optional"]),
+        "required",
+        "With `optional` a client may also come without a certificate; sources with `client_names` then refuse \
+         it with 403. A certificate that `client_ca` did not sign is refused in both cases.",
     ),
 ];
 

@@ -98,6 +98,13 @@ const SOURCE_KEYS: &[Key] = &[
         "the preset's, or `401`",
         "Status of the answer to a request that is not authentic.",
     ),
+    optional(
+        "busy_status",
+        Kind::Integer(429, 599),
+        "the preset's, or `503`",
+        "Status of the answer to an event that cannot be stored just now, for a provider that tries again \
+         after some statuses only. `Retry-After` goes with it.",
+    ),
     default(
         "dedupe",
         Kind::Bool,
@@ -158,9 +165,50 @@ pub const FETCH: Section = Section {
     ]],
 };
 
+const ADMISSION_KEYS: &[Key] = &[
+    default(
+        "enforce",
+        Kind::Bool,
+        "true",
+        "`false` lets requests through that are not authentic, with the attributes `verified` = `\"false\"` \
+         and `rejection` = the reason, and counts them. For trying a new source out; `check` warns. Limits, \
+         `allow_ips` and `client_names` hold all the same.",
+    ),
+    optional(
+        "allow_ips",
+        Kind::TextsOr("preset"),
+        "everybody",
+        "Addresses and networks (`\"192.0.2.7\"`, `\"2001:db8::/32\"`) that may post; others get 403 before \
+         their body is read. `\"preset\"` takes those that the provider publishes. Behind a proxy, see \
+         `trusted_proxies`.",
+    ),
+    optional(
+        "client_names",
+        Kind::Texts,
+        "no certificate is asked for",
+        "Names, one of which the client's certificate must carry; others get 403. DNS names and URIs of the \
+         subject's alternative names count, and the common name where there are none. `*.example.com` is any \
+         one label before `example.com`. Needs `[server.tls] client_ca`. The name goes on the event as the \
+         attribute `client`.",
+    ),
+    optional(
+        "rate",
+        Kind::Rate,
+        "no limit",
+        "Requests in a second (`\"200/s\"`), minute or hour, all senders together; further ones get 429 with \
+         `Retry-After` before their body is read.",
+    ),
+    optional(
+        "burst",
+        Kind::Integer(1, 1_000_000),
+        "what `rate` lets through in a second, at least `1`",
+        "Requests that may come at once after a quiet time.",
+    ),
+];
+
 /// `[sources.NAME]`
 pub const SOURCE: Section = Section {
     header: "[sources.NAME]",
     about: "A provider's webhooks.",
-    keys: &[SOURCE_KEYS, HANDSHAKE_KEYS],
+    keys: &[SOURCE_KEYS, ADMISSION_KEYS, HANDSHAKE_KEYS],
 };

@@ -131,7 +131,7 @@ impl<'r> Reading<'r> {
                 }
             }
         }
-        let allow_private = self.networks(&table);
+        let allow_private = self.networks(table.texts("allow_private"));
         let timeout = table.duration("timeout");
         Some(Policy {
             hosts: hosts?,

@@ -32,7 +32,7 @@ const SIGNING_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
 impl<'r> Reading<'r> {
     pub(super) fn http(&self, table: &Table<'r>) -> Option<Http> {
-        let allow_private = self.networks(table);
+        let allow_private = self.networks(table.texts("allow_private"));
         let url = self.http_url(table, allow_private.as_deref().unwrap_or_default());
         let method = table.choice("method");
         let headers = self.headers(table);
@@ -47,27 +47,6 @@ impl<'r> Reading<'r> {
             sign: sign?,
             allow_private: allow_private?,
         })
-    }
-
-    pub(super) fn networks(&self, table: &Table<'_>) -> Option<Vec<ipnet::IpNet>> {
-        let mut networks = Vec::new();
-        let mut whole = true;
-        for text in table.texts("allow_private") {
-            let network = text.value.parse::<ipnet::IpNet>().ok();
-            match network.or_else(|| text.value.parse::<IpAddr>().ok().map(ipnet::IpNet::from)) {
-                Some(network) => networks.push(network),
-                None => {
-                    whole = false;
-                    let message = format!("`{}` is neither an address nor a network", text.value);
-                    self.push(
-                        Diagnostic::error("bad_network", message)
-                            .at(text.span)
-                            .hint("such as `\"127.0.0.1\"` or `\"10.0.0.0/8\"`"),
-                    );
-                }
-            }
-        }
-        whole.then_some(networks)
     }
 
     fn http_url(&self, table: &Table<'_>, allowed: &[ipnet::IpNet]) -> Option<http::Uri> {

@@ -8,7 +8,7 @@ use super::Reading;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::keys;
 use crate::config::read::{Table, Text};
-use crate::config::{Server, Storage, Tls};
+use crate::config::{ClientAuth, Server, Storage, Tls};
 
 impl<'r> Reading<'r> {
     pub(super) fn server(&self, top: &Table<'r>) -> Option<Server> {
@@ -33,12 +33,20 @@ impl<'r> Reading<'r> {
         let body_timeout = table.duration("body_timeout");
         let header_bytes_max = table.memory("max_header");
         let connections_max = table.count("max_connections");
+        let trusted_proxies = self.trusted_proxies(&table);
+        let reject_rate = self.reject_rate(&table);
+        let rejected_bytes_max = table.memory("rejected_log");
+        let rejected_body_bytes_max = table.memory("rejected_body");
         let drain = table.duration("drain");
         Some(Server {
             header_timeout: header_timeout?,
             body_timeout: body_timeout?,
             header_bytes_max: header_bytes_max?,
             connections_max: connections_max?,
+            trusted_proxies: trusted_proxies?,
+            reject_rate: reject_rate?,
+            rejected_bytes_max: rejected_bytes_max?,
+            rejected_body_bytes_max: rejected_body_bytes_max?,
             drain: drain?,
             listen: listen?,
             admin: admin?,
@@ -92,10 +100,27 @@ impl<'r> Reading<'r> {
             true => self.existing_file(table, "client_ca").map(Some),
             false => Some(None),
         };
+        let client_auth = table.choice("client_auth");
+        if table.has("client_auth") && !table.has("client_ca") {
+            self.push(
+                Diagnostic::error(
+                    "no_client_ca",
+                    "`client_auth` says nothing without `client_ca`",
+                )
+                .at(table.span_of("client_auth"))
+                .hint(
+                    "name the certificates' authority as `client_ca`, or leave `client_auth` out",
+                ),
+            );
+        }
         Some(Tls {
             cert: cert?,
             key: key?,
             client_ca: client_ca?,
+            client_auth: match client_auth? {
+                "optional" => ClientAuth::Optional,
+                _ => ClientAuth::Required,
+            },
         })
     }
 

@@ -18,7 +18,11 @@ use crate::verify::{Params, Scheme, SetupError, Verifier, Window};
 
 impl<'r> Reading<'r> {
     /// The sources, and the names of the plugins that they want as verifiers, also of those with errors.
-    pub(super) fn sources(&self, top: &Table<'r>) -> (Vec<Declared<Source>>, Vec<Text>) {
+    pub(super) fn sources(
+        &self,
+        top: &Table<'r>,
+        has_client_ca: bool,
+    ) -> (Vec<Declared<Source>>, Vec<Text>) {
         let mut verifiers: Vec<Text> = Vec::new();
         let mut paths: Vec<Text> = Vec::new();
         let sources = top
@@ -32,7 +36,7 @@ impl<'r> Reading<'r> {
                     false => None,
                 };
                 verifiers.extend(verifier.clone());
-                let value = self.source(&name.value, &table, verifier, &mut paths);
+                let value = self.source(&name.value, &table, verifier, &mut paths, has_client_ca);
                 Declared { name, value }
             })
             .collect();
@@ -45,6 +49,7 @@ impl<'r> Reading<'r> {
         table: &Table<'r>,
         verifier: Option<Text>,
         paths: &mut Vec<Text>,
+        has_client_ca: bool,
     ) -> Option<Source> {
         let path = self.source_path(table, paths);
         let proof = self.proof(name, table, verifier);
@@ -53,7 +58,10 @@ impl<'r> Reading<'r> {
         let in_flight_max = table.count("max_in_flight");
         let ok_status = self.status(table, "ok_status");
         let reject_status = self.status(table, "reject_status");
+        let busy_status = self.status(table, "busy_status");
         let dedupe = table.boolean("dedupe");
+        let known = proof.as_ref().and_then(|proof| proof.preset);
+        let admission = self.admission(table, known, has_client_ca);
         let Proven {
             provider,
             preset,
@@ -75,7 +83,9 @@ impl<'r> Reading<'r> {
             in_flight_max: in_flight_max?,
             ok_status: ok_status?.unwrap_or(answer.ok),
             reject_status: reject_status?.unwrap_or(answer.reject),
+            busy_status: busy_status?.unwrap_or(answer.busy),
             dedupe: dedupe?,
+            admission: admission?,
         })
     }
 
@@ -347,7 +357,7 @@ impl<'r> Reading<'r> {
             false => None,
         };
         let public_url = match table.has("public_url") {
-            true => Some(table.text("public_url")?.value),
+            true => Some(self.public_url(&table.text("public_url")?)?),
             false => None,
         };
         Some(Params {
@@ -356,6 +366,32 @@ impl<'r> Reading<'r> {
             public_url,
             fetch_keys: table.boolean("fetch_keys")?,
         })
+    }
+}
+
+impl Reading<'_> {
+    /// The URL as the provider has it. It is signed as it stands, so it is kept as it stands.
+    fn public_url(&self, text: &Text) -> Option<String> {
+        let problem = match text.value.parse::<http::Uri>() {
+            _ if text.value.contains('#') => Some("has a fragment, which no request carries"),
+            Err(_) => Some("lacks its scheme, or is none at all"),
+            Ok(url) if !matches!(url.scheme_str(), Some("https" | "http")) => {
+                Some("is neither `https` nor `http`")
+            }
+            Ok(url) if url.authority().is_some_and(|a| a.as_str().contains('@')) => {
+                Some("has a user or a password")
+            }
+            Ok(_) => None,
+        };
+        if let Some(problem) = problem {
+            self.push(
+                Diagnostic::error("bad_url", format!("the URL {problem}"))
+                    .at(text.span.clone())
+                    .hint("write it as the provider has it, such as `\"https://hooks.example.com/square\"`"),
+            );
+            return None;
+        }
+        Some(text.value.clone())
     }
 }
 

@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookswitch::config::{self, Source};
+use hookswitch::config::{self, Admission, Rate, Source};
 use hookswitch::fetch::Fetcher;
 use hookswitch::handshake;
 use hookswitch::ingress::{self, Deps, Intake, Limits, Listener, Proof, Sources, tls};
 use hookswitch::metrics::Metrics;
+use hookswitch::rejected::{Log, Query, Rejected};
 use hookswitch::secret::Secret;
 use hookswitch::shutdown::Shutdown;
 use hookswitch::verify::{Params, Scheme, Verifier};
@@ -33,6 +34,7 @@ pub(crate) struct Front {
     pub(crate) address: SocketAddr,
     pub(crate) journal: Arc<FakeJournal>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) rejected: Arc<Log>,
     pub(crate) shutdown: Shutdown,
     served: Option<JoinHandle<()>>,
 }
@@ -42,6 +44,10 @@ pub(crate) struct Setup {
     pub(crate) limits: Limits,
     /// `/hooks/open`, which lets everything through.
     pub(crate) open: Source,
+    /// `/hooks/signed`, which takes what is signed with [`SECRET`].
+    pub(crate) signed: Source,
+    pub(crate) trusted_proxies: Vec<ipnet::IpNet>,
+    pub(crate) reject_rate: Option<Rate>,
     pub(crate) tls: Option<Arc<tls::Identity>>,
 }
 
@@ -63,25 +69,29 @@ impl Front {
                 "open",
                 "kind = 'unverified'\nevent_id = ['header:webhook-id']\nevent_type = ['json:/type']",
             ),
+            signed: source(
+                "signed",
+                "kind = 'mac'\nalg = 'hmac-sha256'\nsigned = ['{body}']\n\
+                 signature = { header = 'x-signature', encoding = 'hex' }\n\
+                 event_id = ['header:webhook-id']\nevent_type = ['json:/type']",
+            ),
+            trusted_proxies: Vec::new(),
+            reject_rate: None,
             tls: None,
         };
         change(&mut setup);
-        let signed = source(
-            "signed",
-            "kind = 'mac'\nalg = 'hmac-sha256'\nsigned = ['{body}']\n\
-             signature = { header = 'x-signature', encoding = 'hex' }",
-        );
         let token = source(
             "token",
             "kind = 'static'\ncredential = { in = 'query', name = 'token' }",
         );
-        let sources = [setup.open, signed, token];
+        let sources = [setup.open, setup.signed, token];
         let paths = sources
             .into_iter()
             .map(|source| (source.path.clone(), Arc::new(intake(source))))
             .collect();
         let journal = FakeJournal::new();
         let metrics = Arc::new(Metrics::new());
+        let rejected = Arc::new(Log::new(1 << 20, 4096));
         let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))
             .await
             .unwrap();
@@ -92,7 +102,10 @@ impl Front {
             journal: journal.clone(),
             metrics: metrics.clone(),
             fetcher: Arc::new(Fetcher::new()),
+            rejected: rejected.clone(),
             limits: setup.limits,
+            trusted_proxies: setup.trusted_proxies,
+            reject_rate: setup.reject_rate,
             clock: ingress::system_clock(),
             tls: setup.tls,
         };
@@ -101,6 +114,7 @@ impl Front {
             address,
             journal,
             metrics,
+            rejected,
             shutdown,
             served: Some(served),
         }
@@ -113,6 +127,17 @@ impl Front {
             .await
             .unwrap()
             .unwrap();
+    }
+
+    /// The requests that got no 2xx, newest first.
+    pub(crate) fn rejected(&self) -> Vec<Arc<Rejected>> {
+        let limit = usize::MAX;
+        self.rejected
+            .list(&Query {
+                limit,
+                ..Query::default()
+            })
+            .rejected
     }
 
     /// A counter's value.
@@ -160,6 +185,8 @@ fn source(name: &str, scheme: &str) -> Source {
         in_flight_max: 100,
         ok_status: 200,
         reject_status: 401,
+        busy_status: 503,
         dedupe: true,
+        admission: Admission::default(),
     }
 }

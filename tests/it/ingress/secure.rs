@@ -21,7 +21,7 @@ use tokio_rustls::client::TlsStream;
 use super::front::Front;
 use super::raw::{Raw, post};
 
-async fn client<B, S>(stream: S) -> SendRequest<B>
+pub(crate) async fn client<B, S>(stream: S) -> SendRequest<B>
 where
     B: http_body::Body<Data = Bytes, Error = std::convert::Infallible> + Send + Unpin + 'static,
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -99,13 +99,13 @@ async fn a_drain_tells_http2_clients_to_go_after_their_streams() {
 }
 
 /// A certificate authority and what it signs, in a folder.
-struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
     pem: String,
 }
 
-struct Leaf {
+pub(crate) struct Leaf {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
     cert_pem: String,
@@ -113,7 +113,7 @@ struct Leaf {
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -125,8 +125,12 @@ impl Authority {
         }
     }
 
-    fn leaf(&self) -> Leaf {
-        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    pub(crate) fn leaf(&self) -> Leaf {
+        self.leaf_of("localhost")
+    }
+
+    pub(crate) fn leaf_of(&self, name: &str) -> Leaf {
+        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         Leaf {
@@ -138,7 +142,7 @@ impl Authority {
     }
 }
 
-fn write(folder: &Path, leaf: &Leaf, client_ca: Option<&Authority>) -> config::Tls {
+pub(crate) fn write(folder: &Path, leaf: &Leaf, client_ca: Option<&Authority>) -> config::Tls {
     let path = |name: &str| folder.join(name);
     std::fs::write(path("cert.pem"), &leaf.cert_pem).unwrap();
     std::fs::write(path("key.pem"), &leaf.key_pem).unwrap();
@@ -149,15 +153,34 @@ fn write(folder: &Path, leaf: &Leaf, client_ca: Option<&Authority>) -> config::T
         cert: path("cert.pem"),
         key: path("key.pem"),
         client_ca: client_ca.map(|_| path("ca.pem")),
+        client_auth: config::ClientAuth::Required,
     }
 }
 
-async fn connect(
+pub(crate) async fn connect(
     front: &Front,
     trusted: &Authority,
     identity: Option<Leaf>,
     protocol: &[u8],
 ) -> std::io::Result<TlsStream<TcpStream>> {
+    connect_by(front, &connector(trusted, identity, protocol)).await
+}
+
+/// As [`connect`], with a connector that remembers its sessions.
+pub(crate) async fn connect_by(
+    front: &Front,
+    connector: &TlsConnector,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(front.address).await?;
+    let name = ServerName::try_from("localhost").unwrap();
+    connector.connect(name, stream).await
+}
+
+pub(crate) fn connector(
+    trusted: &Authority,
+    identity: Option<Leaf>,
+    protocol: &[u8],
+) -> TlsConnector {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(trusted.certificate.clone()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -170,11 +193,7 @@ async fn connect(
         None => builder.with_no_client_auth(),
     };
     config.alpn_protocols = vec![protocol.to_vec()];
-    let stream = TcpStream::connect(front.address).await?;
-    let name = ServerName::try_from("localhost").unwrap();
     TlsConnector::from(Arc::new(config))
-        .connect(name, stream)
-        .await
 }
 
 #[tokio::test]

@@ -120,6 +120,23 @@ impl Host {
             .sum()
     }
 
+    /// One series of a metric, labels and all; 0 if it is not there.
+    pub(crate) async fn metric_of(&self, client: &Client, series: &str) -> f64 {
+        let answer = client
+            .get(&format!("http://{}/metrics", self.admin))
+            .await
+            .unwrap();
+        let text = String::from_utf8(answer.body.to_vec()).unwrap();
+        text.lines()
+            .find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
+            .unwrap_or_default()
+    }
+
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it logged so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().join("\n")
