@@ -79,8 +79,7 @@ impl Reading<'_> {
         }
         let published: Vec<IpNet> = preset
             .into_iter()
-            .flat_map(|preset| &preset.ips)
-            .map(|ip| IpNet::from(*ip))
+            .flat_map(|preset| preset.ips.clone())
             .collect();
         if published.is_empty() {
             let message = preset.map_or_else(
