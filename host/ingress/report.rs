@@ -53,6 +53,8 @@ pub(super) struct Reason<'r> {
     pub(super) status: u16,
     /// False if it was let through.
     pub(super) enforced: bool,
+    /// True if nothing is wrong with the request. Its body says nothing then, and comes again.
+    pub(super) is_ours: bool,
 }
 
 /// The request as the log keeps it. `body` is what was read of it, `None` if nothing was.
@@ -89,7 +91,7 @@ pub(super) fn report(
         headers,
         headers_cut,
         body_bytes: body.as_ref().map(|body| body.len() as u64),
-        body: body.unwrap_or_default(),
+        body: body.filter(|_| !reason.is_ours).unwrap_or_default(),
     }
 }
 

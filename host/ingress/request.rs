@@ -81,6 +81,7 @@ impl Door {
             detail: "",
             status: row.status,
             enforced: true,
+            is_ours: false,
         };
         self.keep(reason, None, (peer, client), None, None);
     }
@@ -239,6 +240,7 @@ fn refuse(link: &Link, client: Client, head: &Parts, refused: &Refused) -> Answe
         detail,
         status,
         enforced: true,
+        is_ours: row.status >= 500,
     };
     let from = (link.peer.ip(), client);
     let body = refused.body.as_ref();
@@ -389,6 +391,7 @@ fn let_through(
         detail,
         status: source.ok_status,
         enforced: false,
+        is_ours: false,
     };
     door.keep(reason, Some(source), from, Some(head), Some(body));
 }

@@ -307,6 +307,12 @@ async fn a_source_chooses_the_status_of_its_busy_answers() {
     let answer = ask(front.address, post("/hooks/open", "", "{}")).await;
     assert_eq!(refused(&answer), (429, "journal_full".to_owned()));
     assert!(answer.head.contains("retry-after: 30"), "{}", answer.head);
+    // Nothing is wrong with the request, so its body is not kept: it comes again.
+    let rejected = front.rejected();
+    assert_eq!(
+        (rejected[0].body.len(), rejected[0].body_bytes),
+        (0, Some(2))
+    );
 }
 
 #[tokio::test]
