@@ -222,14 +222,6 @@ pub fn pairs(query: &str) -> impl Iterator<Item = (String, String)> {
         })
 }
 
-/// How many a page has.
-pub(super) fn limit(value: &str) -> Result<u32, QueryError> {
-    let limit = value.parse().ok();
-    limit
-        .filter(|limit| (1..=LIMIT_MAX).contains(limit))
-        .ok_or_else(|| wrong("limit", "a number from 1 to 1000"))
-}
-
 pub(super) fn wrong(name: &'static str, expected: &'static str) -> QueryError {
     QueryError::Value { name, expected }
 }
