@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io::Read as _;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -66,6 +66,8 @@ struct Reader {
     page: &'static str,
     dir: tempfile::TempDir,
     ports: Vec<(String, String)>,
+    /// The same, held until the server takes them: other tests look for free ports while this one builds.
+    held: Vec<TcpListener>,
     printed: String,
     server: Option<Child>,
     commands: usize,
@@ -81,14 +83,19 @@ impl Reader {
         symlink(env!("CARGO_BIN_EXE_hookswitch"), program).unwrap();
         fs::write(dir.path().join(".cwd"), dir.path().to_str().unwrap()).unwrap();
         fs::write(dir.path().join(".variables"), "").unwrap();
-        let free = |fixed: &str| {
-            let port = xtask::brokers::free_port().unwrap();
-            (fixed.to_owned(), format!("127.0.0.1:{port}"))
+        let mut held = Vec::new();
+        let mut free = |fixed: &str| {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap().to_string();
+            held.push(listener);
+            (fixed.to_owned(), address)
         };
+        let ports = vec![free("127.0.0.1:8080"), free("127.0.0.1:9180")];
         Self {
             page,
             dir,
-            ports: vec![free("127.0.0.1:8080"), free("127.0.0.1:9180")],
+            ports,
+            held,
             printed: String::new(),
             server: None,
             commands: 0,
@@ -166,6 +173,7 @@ impl Reader {
 
     /// Starts it and waits until it listens.
     fn serve(&mut self, script: &str) {
+        self.held.clear();
         let child = self.bash(&format!("exec {}", script.trim()));
         let mut child = { child }.stderr(Stdio::piped()).spawn().unwrap();
         let address = self.ports[0].1.clone();
