@@ -55,7 +55,10 @@ impl JwtCheck {
             .filter(|token| token.len() <= TOKEN_BYTES_MAX)
             .ok_or_else(|| self.malformed())?;
         let (signed, signature) = token.rsplit_once('.').ok_or_else(|| self.malformed())?;
-        let (head, payload) = signed.split_once('.').ok_or_else(|| self.malformed())?;
+        let (head, payload) = signed
+            .split_once('.')
+            .filter(|(_, payload)| !payload.contains('.'))
+            .ok_or_else(|| self.malformed())?;
         let head: Head = self.part(head)?;
         let signature = URL_SAFE_NO_PAD
             .decode(signature)

@@ -91,7 +91,9 @@ fn published_vectors_give_their_verdict_through_the_command() {
 
 #[test]
 fn independently_signed_vectors_give_their_verdict_through_the_command() {
-    let vectors = own();
+    let mut vectors = own();
+    // The command tells of schemes that a source has to ask for, and says so.
+    vectors.retain(|vector| !vector.id.ends_with("-is-off"));
     let counts = run(&vectors);
     println!("own vectors through `hookswitch verify`: {counts:?}");
     assert_eq!(counts.values().sum::<usize>(), vectors.len());
