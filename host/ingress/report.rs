@@ -285,7 +285,7 @@ mod tests {
             ),
             (
                 "plaid-verification",
-                "eyJhbGciOiJFUzI1NiJ9.eyJpYXQiOjE3MDAwMDAwMDB9.c2lnbmF0dXJl",
+                "eyJhbGciOiJFUzI1NiJ9.eyJpYXQiOjE3MDAwMDAwMDB9.c2lnbmF0dXJlc2lnbmF0dXJl",
                 "****NiJ9.****MDB9.****dXJl",
             ),
             ("x-signature-timestamp", "1700000000", "1700000000"),

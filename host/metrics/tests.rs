@@ -31,6 +31,7 @@ fn exercised() -> Metrics {
         },
     );
     metrics.sink_halted("crm", "breaker");
+    metrics.unenforced("didit", "bad_signature");
     metrics.reloaded(true, 2);
     metrics.journal(JournalStats {
         open: 7,

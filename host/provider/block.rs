@@ -44,8 +44,12 @@ impl<'b> Block<'b> {
             let secrets: Vec<String> = self.secrets.iter().map(|secret| quoted(secret)).collect();
             text.push_str(&format!("secrets = [{}]\n", secrets.join(", ")));
         }
-        let params: Vec<String> = required(self.preset)
+        let words = Words::of(self.preset);
+        let advised = words.advised.iter().map(|(name, _)| name);
+        let params: Vec<String> = words
+            .required
             .iter()
+            .chain(advised)
             .map(|name| {
                 format!(
                     "{} = \"env:{}_{}\"",
@@ -57,6 +61,11 @@ impl<'b> Block<'b> {
             .collect();
         if !params.is_empty() {
             text.push_str(&format!("params = {{ {} }}\n", params.join(", ")));
+        }
+        if words.publishes_keys && !self.secrets.is_empty() {
+            text.push_str(
+                "# fetch_keys = true      # instead of `secrets`: its keys are fetched\n",
+            );
         }
         if self.preset.needs_public_url {
             text.push_str(&format!(
@@ -89,12 +98,6 @@ pub fn references(preset: &Preset, name: &str) -> Vec<String> {
             .map(|number| format!("{one}_{number}"))
             .collect(),
     }
-}
-
-/// Parameters without which the preset does not work.
-#[must_use]
-pub fn required(preset: &Preset) -> Vec<String> {
-    Words::of(preset).required
 }
 
 /// `legal-talent` as `LEGAL_TALENT`.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::block::{Block, required};
+use super::block::Block;
 use super::words::Words;
 use super::{Preset, SecretChoice, names, preset};
 
@@ -56,12 +56,8 @@ fn section(page: &mut String, preset: &Preset) {
         },
     );
     for (name, meaning) in &preset.params {
-        let must = if required(preset).contains(name) {
-            ", required"
-        } else {
-            ""
-        };
-        row(&format!("parameter `{name}`{must}"), meaning);
+        let need = words.need_of(name);
+        row(&format!("parameter `{name}`, {need}"), meaning);
     }
     if preset.needs_public_url {
         row("`public_url`", "required: it is signed");
@@ -72,6 +68,10 @@ fn section(page: &mut String, preset: &Preset) {
     }
     row("coverage", &words.coverage);
     row("event id", &code_list(&words.event_id, ", else "));
+    if !words.dedupe_by.is_empty() {
+        let places = code_list(&words.dedupe_by, ", else ");
+        row("recognised by", &places);
+    }
     row("event type", &code_list(&words.event_type, ", else "));
     row(
         "answers",

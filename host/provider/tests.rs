@@ -309,8 +309,10 @@ fn the_words_for_a_preset_leave_nothing_of_its_scheme_out() {
 #[test]
 fn a_parameter_that_a_block_needs_is_one_that_the_preset_explains() {
     for one in all() {
-        for name in super::block::required(&one) {
-            assert!(one.params.contains_key(&name), "{}: {name}", one.name);
+        let words = super::words::Words::of(&one);
+        let advised = words.advised.iter().map(|(name, _)| name);
+        for name in words.required.iter().chain(advised) {
+            assert!(one.params.contains_key(name), "{}: {name}", one.name);
         }
     }
 }

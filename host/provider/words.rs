@@ -3,6 +3,9 @@
 //! Works on the preset's own text, and not on what it is parsed to: the scheme language reads well as it is, and a
 //! key that is new here is shown as it stands instead of being left out.
 
+mod exchange;
+mod way;
+
 use toml::{Table, Value};
 
 use super::Preset;
@@ -24,8 +27,14 @@ pub struct Words {
     pub event_id: Vec<String>,
     /// Where its type stands, best first.
     pub event_type: Vec<String>,
+    /// What a delivery is recognised by where that is not its event's id.
+    pub dedupe_by: Vec<String>,
     /// Parameters without which the scheme, or a handshake, cannot work.
     pub required: Vec<String>,
+    /// Parameters that a source should have, and why.
+    pub advised: Vec<(String, String)>,
+    /// True if the sender publishes its keys, so that a source can do without a secret.
+    pub publishes_keys: bool,
     /// What the provider asks before it sends events.
     pub handshakes: Vec<Handshake>,
 }
@@ -50,6 +59,18 @@ impl Words {
         Self {
             coverage: coverages.join("/"),
             ..Self::read(preset.text)
+        }
+    }
+
+    /// Whether a source must give the parameter: `required`, `advised` or `optional`.
+    #[must_use]
+    pub fn need_of(&self, param: &str) -> &'static str {
+        if self.required.iter().any(|name| name == param) {
+            "required"
+        } else if self.advised.iter().any(|(name, _)| name == param) {
+            "advised"
+        } else {
+            "optional"
         }
     }
 
@@ -110,276 +131,54 @@ impl Words {
             }
         };
         Self {
-            family: family(&ways),
+            family: family(&ways).to_owned(),
             coverage: String::new(),
-            ways: ways.iter().map(|way| sentence(way)).collect(),
+            ways: ways.iter().map(|way| way::sentence(way)).collect(),
             tolerance,
             event_id: or_ways("event_id"),
             event_type: or_ways("event_type"),
+            dedupe_by: or_ways("dedupe_by"),
             required,
+            advised: table(&preset, "advice")
+                .into_iter()
+                .flatten()
+                .map(|(name, reason)| (name.clone(), plain(reason)))
+                .collect(),
+            publishes_keys: ways.iter().any(|way| way.contains_key("key_source")),
             handshakes: shakes
                 .iter()
                 .map(|shake| Handshake {
                     name: text(shake, "name").to_owned(),
                     about: text(shake, "about").to_owned(),
-                    how: exchange(shake),
+                    how: exchange::exchange(shake),
                 })
                 .collect(),
         }
     }
 }
 
-/// The families of the first way that is not off by default, and of others that differ.
-fn family(ways: &[&Table]) -> String {
-    let mut families: Vec<&str> = Vec::new();
-    for way in ways.iter().filter(|way| !way.contains_key("opt_in")) {
-        let family = family_of(way);
-        if !families.contains(&family) {
-            families.push(family);
-        }
-    }
-    // Several spellings of one signature are one family; two families are what the first one is called.
-    (*families.first().unwrap_or(&"none")).to_owned()
-}
-
-fn family_of(way: &Table) -> &'static str {
+/// The family of the first way that is not off by default.
+fn family(ways: &[&Table]) -> &'static str {
+    let default = ways.iter().find(|way| !way.contains_key("opt_in"));
+    let Some(way) = default.or(ways.first()) else {
+        return "none";
+    };
     let signed = texts(way, "signed");
     let signs = |word: &str| signed.iter().any(|part| part.starts_with(word));
     let form = table(way, "signature").map(|signature| text(signature, "form"));
+    let keys = table(way, "key_source").map(|source| text(source, "format"));
     match text(way, "kind") {
         "static" => "credential",
         "unverified" => "none",
         "keyed_hash" => "keyed hash",
+        "jwt" => "JWT",
         "mac" if signs("{url") || signs("{form") || signs("{method") => "MAC request",
         "mac" if matches!(form, Some("pairs" | "pair_sets")) => "MAC k=v list",
         "mac" if signs("{body}") && (signs("{timestamp}") || signs("{header:")) => "MAC body+time",
         "mac" if signs("{body}") => "MAC body",
         "mac" => "MAC fields",
-        "jwt" => "JWT",
-        "certificate" | "cert" => "certificate",
+        _ if keys == Some("certificate") => "certificate",
         _ => "public key",
-    }
-}
-
-/// One way to sign.
-fn sentence(way: &Table) -> String {
-    let mut said: Vec<&str> = vec![
-        "kind",
-        "timestamp",
-        "body_timestamp",
-        "event_id",
-        "event_type",
-    ];
-    let mut sentence = match text(way, "kind") {
-        "static" => {
-            said.push("credential");
-            credential(way)
-        }
-        "unverified" => "nothing is checked: everything is let through".to_owned(),
-        kind => {
-            said.extend(["alg", "alg_from", "signed", "signature", "key", "body_hash"]);
-            signed(kind, way)
-        }
-    };
-    said.extend(["secret", "opt_in", "coverage", "require"]);
-    if let Some(header) = table(way, "timestamp").map(|time| text(time, "header"))
-        && !header.is_empty()
-    {
-        sentence.push_str(&format!("; the time is in `{header}`"));
-    }
-    for (name, value) in table(way, "require").into_iter().flatten() {
-        sentence.push_str(&format!("; `{name}` must be `{}`", plain(value)));
-    }
-    if let Some(number) = way.get("secret").and_then(Value::as_integer) {
-        sentence.push_str(&format!("; only secret {number} counts"));
-    }
-    match text(way, "coverage") {
-        "" => {}
-        coverage => sentence.push_str(&format!("; coverage {coverage}")),
-    }
-    match text(way, "opt_in") {
-        "" => {}
-        name => sentence.push_str(&format!(
-            "; off unless `{name} = \"true\"` is among the parameters"
-        )),
-    }
-    for (key, value) in way.iter().filter(|(key, _)| !said.contains(&key.as_str())) {
-        sentence.push_str(&format!("; `{key} = {}`", plain(value)));
-    }
-    sentence
-}
-
-fn credential(way: &Table) -> String {
-    let empty = Table::new();
-    let credential = table(way, "credential").unwrap_or(&empty);
-    let name = text(credential, "name");
-    let name = match name
-        .strip_prefix("{param:")
-        .and_then(|name| name.strip_suffix('}'))
-    {
-        Some(param) => format!("whose name is the parameter `{param}`"),
-        None => format!("`{name}`"),
-    };
-    match text(credential, "in") {
-        "basic" => "the secret is `user:password` in `Authorization: Basic`".to_owned(),
-        "bearer" => "the secret is the token in `Authorization: Bearer`".to_owned(),
-        "query" => format!("the secret is the query parameter {name}"),
-        "header" => format!("the secret is the value of the header {name}"),
-        other => format!("the secret is in {other} {name}"),
-    }
-}
-
-fn signed(kind: &str, way: &Table) -> String {
-    let parts = texts(way, "signed").concat();
-    let algorithm = match text(way, "alg") {
-        "" => kind.replace('_', " "),
-        alg => alg.to_uppercase(),
-    };
-    let mut sentence = match parts.as_str() {
-        "" => algorithm,
-        parts => format!("{algorithm} of `{parts}`"),
-    };
-    if let Some(key) = table(way, "key") {
-        let mut rule = match text(key, "decode") {
-            "" | "utf8" => "its text".to_owned(),
-            decode => format!("decoded from {}", spelled(decode)),
-        };
-        match text(key, "strip_prefix") {
-            "" => {}
-            prefix => rule.push_str(&format!(" after `{prefix}`")),
-        }
-        sentence.push_str(&format!(", the key is the secret {rule}"));
-    }
-    match text(way, "body_hash") {
-        "" => {}
-        name => sentence.push_str(&format!(", where `{name}` is the hash of the body")),
-    }
-    if let Some(choice) = table(way, "alg_from") {
-        let names: Vec<&str> = table(choice, "map")
-            .into_iter()
-            .flatten()
-            .map(|(name, _)| name.as_str())
-            .collect();
-        sentence.push_str(&format!(
-            ", or the algorithm that `{}` names ({})",
-            text(choice, "at"),
-            names.join(", ")
-        ));
-    }
-    if let Some(signature) = table(way, "signature") {
-        sentence.push_str(&format!(", {}", place(signature)));
-    }
-    sentence
-}
-
-/// What a handshake's request has, and what is answered.
-fn exchange(shake: &Table) -> String {
-    let method = match text(shake, "method") {
-        "" => "POST",
-        method => method,
-    };
-    let mut conditions: Vec<String> = Vec::new();
-    for (key, what) in [
-        ("query", "parameter"),
-        ("header", "header"),
-        ("json", "field"),
-    ] {
-        for (name, value) in table(shake, key).into_iter().flatten() {
-            conditions.push(format!("the {what} `{name}` is `{}`", plain(value)));
-        }
-    }
-    conditions.extend(
-        texts(shake, "has")
-            .iter()
-            .map(|place| format!("`{place}` is there")),
-    );
-    conditions.extend(
-        texts(shake, "lacks")
-            .iter()
-            .map(|place| format!("`{place}` is not")),
-    );
-    let mut sentence = method.to_owned();
-    if !conditions.is_empty() {
-        sentence.push_str(&format!(" where {}", conditions.join(" and ")));
-    }
-    sentence.push_str(match shake.get("verify_first").and_then(Value::as_bool) {
-        Some(true) => ", signed as events are",
-        _ => ", not signed",
-    });
-    if let Some(expect) = table(shake, "expect") {
-        sentence.push_str(&format!(
-            ", `{}` must be the parameter `{}`",
-            text(expect, "value"),
-            text(expect, "param")
-        ));
-        if expect.get("optional").and_then(Value::as_bool) == Some(true) {
-            sentence.push_str(" if that is given");
-        }
-    }
-    let empty = Table::new();
-    let answer = table(shake, "answer").unwrap_or(&empty);
-    let with = match (
-        text(answer, "text"),
-        table(answer, "json"),
-        table(answer, "headers"),
-    ) {
-        ("", None, None) => "an empty answer".to_owned(),
-        ("", None, Some(headers)) => {
-            let names: Vec<String> = headers.keys().map(|name| format!("`{name}`")).collect();
-            format!("the headers {}", names.join(", "))
-        }
-        ("", Some(json), _) => {
-            let names: Vec<String> = json
-                .iter()
-                .map(|(name, value)| format!("`{name}`: `{}`", plain(value)))
-                .collect();
-            format!("JSON of {}", names.join(", "))
-        }
-        (text, _, _) => format!("`{text}`"),
-    };
-    sentence.push_str(&format!("; answered with {with}"));
-    if let Some(confirm) = table(shake, "confirm") {
-        sentence.push_str(&format!(
-            "; `confirm = true` then fetches `{}`",
-            text(confirm, "url")
-        ));
-    }
-    sentence
-}
-
-/// Where a signature stands.
-fn place(signature: &Table) -> String {
-    let header = text(signature, "header");
-    let key = text(signature, "key");
-    let prefix = match text(signature, "prefix") {
-        "" => String::new(),
-        prefix => format!(" after `{prefix}`"),
-    };
-    let place = match text(signature, "form") {
-        "pairs" => format!("as `{key}=` in the list `{header}`"),
-        "pair_sets" => format!("as `{key}=` in the lists `{header}`, each with its own time"),
-        "space_list" => format!("in `{header}`, separated by spaces, those{prefix}"),
-        "numbered" => format!("in `{header}-1`, `{header}-2` and so on, one for each key"),
-        _ if header.is_empty() => signature
-            .iter()
-            .filter(|(key, _)| *key != "encoding")
-            .map(|(key, value)| format!("{key} `{}`", plain(value)))
-            .collect::<Vec<_>>()
-            .join(", "),
-        _ => format!("in `{header}`{prefix}"),
-    };
-    match text(signature, "encoding") {
-        "" => place,
-        encoding => format!("{place}, in {}", spelled(encoding)),
-    }
-}
-
-fn spelled(encoding: &str) -> &str {
-    match encoding {
-        "hex" => "hexadecimal",
-        "base64" => "Base64",
-        "base64url" => "Base64 for URLs",
-        other => other,
     }
 }
 

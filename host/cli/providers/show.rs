@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::provider::block::{Block, references, required};
+use crate::provider::block::{Block, references};
 use crate::provider::words::Words;
 use crate::provider::{Preset, SecretChoice, UNVERIFIED};
 
@@ -23,12 +23,11 @@ pub(super) fn text(preset: &Preset) -> String {
         field("", who_chooses(preset));
     }
     for (name, meaning) in &preset.params {
-        let must = if required(preset).contains(name) {
-            "required"
-        } else {
-            "optional"
-        };
-        field("param", &format!("`{name}` ({must}): {meaning}"));
+        let need = words.need_of(name);
+        field("param", &format!("`{name}` ({need}): {meaning}"));
+    }
+    for (name, reason) in &words.advised {
+        field("", &format!("Give `{name}`: {reason}."));
     }
     if preset.needs_public_url {
         field(
@@ -46,6 +45,12 @@ pub(super) fn text(preset: &Preset) -> String {
     }
     field("coverage", &coverage(&words));
     field("event id", &words.event_id.join(", else "));
+    if !words.dedupe_by.is_empty() {
+        field(
+            "recognised",
+            &format!("by {}", words.dedupe_by.join(", else ")),
+        );
+    }
     field("event type", &words.event_type.join(", else "));
     field("", "");
     field("answers", &answers(preset));
@@ -92,7 +97,7 @@ pub(super) fn json(preset: &Preset) -> Value {
         .params
         .iter()
         .map(|(name, meaning)| {
-            json!({ "name": name, "required": required(preset).contains(name), "about": meaning })
+            json!({ "name": name, "need": words.need_of(name), "about": meaning })
         })
         .collect();
     json!({
