@@ -67,7 +67,7 @@ fn covered_headers(scheme: &Scheme) -> BTreeSet<String> {
     };
     for one in std::iter::once(scheme).chain(&scheme.any_of) {
         if let Some(signature) = &one.signature {
-            for name in &signature.header {
+            if let Some(name) = &signature.header {
                 add(name);
                 // The first of numbered headers.
                 add(&format!("{name}-1"));
