@@ -22,6 +22,7 @@ pub mod body;
 pub mod certificate;
 pub mod client;
 pub mod connection;
+pub(crate) mod event;
 pub mod gate;
 pub mod headers;
 pub mod key_ring;

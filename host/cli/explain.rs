@@ -27,7 +27,7 @@ use crate::generation::Prepared;
 use crate::handshake::Question;
 use crate::ingress::answer::Refusal;
 use crate::ingress::proof::{Proven, Unproven};
-use crate::ingress::{Intake, request as ingress};
+use crate::ingress::{Intake, event as made, request as ingress};
 use crate::metrics::Metrics;
 use crate::plugin::{Outcome, PluginError};
 use crate::route::{Matched, RouteTable};
@@ -196,7 +196,7 @@ async fn explain(
         routes: Vec::new(),
         unrouted: None,
     };
-    let mut sender = ingress::Sender::default();
+    let mut sender = made::Sender::default();
     let proven = match judge(intake, &head, &body, now_ms).await {
         Ok(Judged::Event(proven)) => proven,
         Ok(Judged::Handshake(shaken)) => {
@@ -231,7 +231,7 @@ async fn explain(
     let dedupe = verified
         .dedupe_key()
         .filter(|_| source.dedupe && sender.unproved.is_none())
-        .map(|id| ingress::dedupe_key(window, source, id, now_ms));
+        .map(|id| made::dedupe_key(window, source, id, now_ms));
     report.event = Some(Named {
         kind: verified.event_type.clone(),
         provider_event_id: verified.event_id.clone(),
@@ -239,8 +239,8 @@ async fn explain(
         dedupe_key: dedupe.as_ref().map(|key| hex::encode(key.hash)),
         dedupe_until: dedupe.map(|key| rfc3339(key.expires_at_ms)),
     });
-    let headers = ingress::event_headers(&head);
-    let mut event = ingress::event(intake, &head, headers, body, proven, sender, now_ms);
+    let headers = made::event_headers(&head);
+    let mut event = made::event_of(intake, &head, headers, body, proven, sender, now_ms);
     // The same each time, so that two explanations can be compared.
     event.id = EventId::from_bytes([0; 16]);
     route(&mut report, prepared, &Arc::new(event), now_ms).await;
@@ -290,7 +290,7 @@ async fn judge(
     if body.len() > source.body_bytes_max {
         return Err(by_rule(Refusal::BodyTooLarge));
     }
-    let headers = ingress::event_headers(head);
+    let headers = made::event_headers(head);
     let target = head.uri.path_and_query();
     let request = verify::Request {
         method: head.method.as_str(),

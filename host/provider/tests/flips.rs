@@ -66,12 +66,10 @@ fn covered_headers(scheme: &Scheme) -> BTreeSet<String> {
         names.insert(name.to_ascii_lowercase());
     };
     for one in std::iter::once(scheme).chain(&scheme.any_of) {
-        if let Some(signature) = &one.signature {
-            if let Some(name) = &signature.header {
-                add(name);
-                // The first of numbered headers.
-                add(&format!("{name}-1"));
-            }
+        if let Some(name) = one.signature.as_ref().and_then(|s| s.header.as_ref()) {
+            add(name);
+            // The first of numbered headers.
+            add(&format!("{name}-1"));
         }
         if let Some(Source::Header(name)) = one.token.as_ref().map(|token| &token.at) {
             add(name);
@@ -200,6 +198,10 @@ fn one_changed_bit_makes_a_genuine_request_invalid() {
         assert!(looked_at > 0 || proves_in_body, "{}", preset.name);
 
         let secret = delivery.secrets[0].expose();
+        // Of a pinned certificate only the key proves anything: its names and its issuer's signature may be others.
+        if secret.starts_with(b"-----BEGIN CERTIFICATE") {
+            continue;
+        }
         for (at, text) in flips(secret) {
             let Ok(text) = String::from_utf8(text) else {
                 continue;
