@@ -184,8 +184,13 @@ fn every_presets_block_passes_the_check_as_it_is() {
     let output = run(folder.path(), &["check", "--json"], &env);
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["ok"], true, "{report:#}");
-    // Of what is a guess, and of the source that is open, there is a warning each.
-    assert_eq!(report["warnings"], unconfirmed + 1, "{report:#}");
+    // Of what is a guess, and of the source that is open, there is a warning each. The certificates that the blocks are
+    // filled with here were made for tests, and have run out.
+    let warnings = report["diagnostics"].as_array().unwrap();
+    let warnings = warnings
+        .iter()
+        .filter(|one| one["code"] != "key_out_of_date");
+    assert_eq!(warnings.count(), unconfirmed + 1, "{report:#}");
 }
 
 /// A config with comments in every place where they can be lost.
