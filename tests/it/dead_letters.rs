@@ -37,6 +37,7 @@ url = "{crm}"
 sign = {{ scheme = "standard-webhooks", secret = "env:CRM_SECRET" }}
 allow_private = ["127.0.0.0/8"]
 retry = {{ attempts = 2, base = "10ms", max = "20ms" }}
+breaker = {{ failures = 0 }}
 {routes}
 "#,
         crm = crm.url(),
