@@ -199,7 +199,7 @@ fn one_changed_bit_makes_a_genuine_request_invalid() {
 
         let secret = delivery.secrets[0].expose();
         // A PEM text has much that is not the key: its frame, names, an issuer's signature. The vectors have wrong keys.
-        if secret.starts_with(b"-----BEGIN") {
+        if String::from_utf8_lossy(secret).contains("-----BEGIN") {
             continue;
         }
         for (at, text) in flips(secret) {
