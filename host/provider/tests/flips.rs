@@ -11,7 +11,7 @@ use super::{Delivery, NOW_MS, all};
 use crate::provider::Preset;
 use crate::secret::Secret;
 use crate::verify::part::{Part, Source};
-use crate::verify::scheme::Place;
+use crate::verify::scheme::{Kind, Place};
 use crate::verify::{Coverage, Scheme, Verifier};
 
 const UUID: &str = "00000000-0000-4000-8000-000000000001";
@@ -59,13 +59,19 @@ fn covered_body(preset: &Preset, delivery: &Delivery, coverage: Coverage) -> BTr
     }
 }
 
+/// The scheme and those of its alternatives that need no opting in.
+fn on(scheme: &Scheme) -> impl Iterator<Item = &Scheme> {
+    let all = std::iter::once(scheme).chain(&scheme.any_of);
+    all.filter(|one| one.opt_in.is_none())
+}
+
 /// Lower-case names of the headers that take part.
 fn covered_headers(scheme: &Scheme) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let mut add = |name: &str| {
         names.insert(name.to_ascii_lowercase());
     };
-    for one in std::iter::once(scheme).chain(&scheme.any_of) {
+    for one in on(scheme) {
         if let Some(name) = one.signature.as_ref().and_then(|s| s.header.as_ref()) {
             add(name);
             // The first of numbered headers.
@@ -137,6 +143,8 @@ fn one_changed_bit_makes_a_genuine_request_invalid() {
     for preset in all()
         .iter()
         .filter(|one| one.name != crate::provider::UNVERIFIED)
+        // Of several schemes a request is signed by one; what the others cover is not covered here.
+        .filter(|one| one.scheme.any_of.is_empty())
     {
         let delivery = Delivery::new(preset, UUID);
         let verifier = delivery.verifier();
@@ -198,8 +206,10 @@ fn one_changed_bit_makes_a_genuine_request_invalid() {
         assert!(looked_at > 0 || proves_in_body, "{}", preset.name);
 
         let secret = delivery.secrets[0].expose();
-        // A PEM text has much that is not the key: its frame, names, an issuer's signature. The vectors have wrong keys.
-        if String::from_utf8_lossy(secret).contains("-----BEGIN") {
+        // A public key's text has much that is not the key: a frame, names of algorithms, an issuer's signature. The
+        // vectors have wrong keys.
+        let is_public_key = preset.scheme.kind != Some(Kind::Mac) && secret.len() > 80;
+        if is_public_key {
             continue;
         }
         for (at, text) in flips(secret) {
